@@ -1,0 +1,223 @@
+"""The catalog: which runs there are, what they measured and what was said of them. Rows in, frozen values out.
+
+SQLAlchemy Core over DuckDB (embedded) or PostgreSQL; the shape is made by ``data/migrations``. Lists and maps inside a
+row are JSON text, so that both databases hold the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from data.model import Artefact, Metric, MetricStats, Run, RunMeta, RunRecord, Series, SummaryValue, Threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+_schema = sa.MetaData()
+_time = sa.DateTime(timezone=True)
+
+
+def _table(name: str, /, **columns: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]) -> sa.Table:
+    return sa.Table(name, _schema, *(sa.Column(key, kind) for key, kind in columns.items()))
+
+
+runs = _table(
+    "runs",
+    id=sa.String, digest=sa.String, service=sa.String, test=sa.String, phase=sa.String, branch=sa.String,
+    commit=sa.String, version=sa.String, environment=sa.String, exit_code=sa.Integer, labels=sa.String,
+    received_at=_time, started_at=_time, ended_at=_time, duration_s=sa.Double, duration_source=sa.String,
+    services=sa.String, requests=sa.BigInteger, points=sa.BigInteger, k6_version=sa.String, script_hash=sa.String,
+)  # fmt: skip
+artefacts = _table(
+    "artefacts",
+    run_id=sa.String, name=sa.String, kind=sa.String, digest=sa.String, bytes=sa.BigInteger, lines=sa.BigInteger,
+    points=sa.BigInteger, malformed_lines=sa.BigInteger, first_malformed_line=sa.BigInteger,
+    dropped_points=sa.BigInteger, truncated=sa.String, collapsed_tags=sa.String,
+)  # fmt: skip
+metrics = _table(
+    "metrics",
+    run_id=sa.String, name=sa.String, type=sa.String, contains=sa.String, submetrics=sa.String, stats=sa.String,
+)  # fmt: skip
+series = _table(
+    "series",
+    run_id=sa.String, id=sa.BigInteger, metric=sa.String, tags=sa.String, n=sa.BigInteger, sum=sa.Double,
+    min=sa.Double, max=sa.Double, nonzero=sa.BigInteger, first_at=_time, last_at=_time, last=sa.Double,
+)  # fmt: skip
+thresholds = _table(
+    "thresholds", run_id=sa.String, metric=sa.String, source=sa.String, ok=sa.Boolean, abort_on_fail=sa.Boolean
+)
+summary_values = _table("summary_values", run_id=sa.String, metric=sa.String, stat=sa.String, value=sa.Double)
+measurements = _table(
+    "measurements",
+    run_id=sa.String, service=sa.String, sli=sa.String, stat=sa.String, include=sa.String, n=sa.BigInteger,
+    count=sa.BigInteger, value=sa.Double, unit=sa.String, ci_low=sa.Double, ci_high=sa.Double, ci_method=sa.String,
+    value_ok=sa.Double, n_ok=sa.BigInteger, problem=sa.String,
+)  # fmt: skip
+verdicts = _table(
+    "verdicts",
+    run_id=sa.String, phase=sa.String, config_digest=sa.String, rule_version=sa.Integer, verdict=sa.String,
+    judged_at=_time, document=sa.String,
+)  # fmt: skip
+slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
+
+TABLES: tuple[sa.Table, ...] = tuple(_schema.sorted_tables)
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs to list; ``None`` does not filter. ``service`` also finds runs that carry it as a tag."""
+
+    service: str | None = None
+    test: str | None = None
+    branch: str | None = None
+    environment: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredMeasurement:
+    """One row of ``measurements``: an SLI of one run, in ``unit``. ``problem`` says why ``value`` is absent."""
+
+    run_id: str
+    service: str | None
+    sli: str
+    stat: str
+    include: str
+    n: int
+    count: int | None
+    value: float | None
+    unit: str
+    ci_low: float | None
+    ci_high: float | None
+    ci_method: str | None
+    value_ok: float | None
+    n_ok: int | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    """One row of ``verdicts``; ``document`` is the verdict as JSON text."""
+
+    run_id: str
+    phase: str
+    config_digest: str
+    rule_version: int
+    verdict: str
+    judged_at: datetime
+    document: str
+
+
+def add_run(connection: sa.Connection, record: RunRecord) -> None:
+    """Write all rows of a run; the caller owns the transaction."""
+    run = record.run
+    meta = asdict(run.meta) | {"labels": _dump(run.meta.labels)}
+    row = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "meta"}
+    connection.execute(runs.insert(), [row | {"services": _dump(run.services)} | meta])
+    children: dict[sa.Table, Iterable[dict[str, Any]]] = {
+        artefacts: (asdict(a) | {"collapsed_tags": _dump(a.collapsed_tags)} for a in record.artefacts),
+        metrics: (
+            asdict(m) | {"submetrics": _dump(m.submetrics), "stats": m.stats and _dump(asdict(m.stats))}
+            for m in record.metrics
+        ),
+        series: (asdict(s) | {"tags": _dump(s.tags)} for s in record.series),
+        thresholds: (asdict(t) for t in record.thresholds),
+        summary_values: (asdict(v) for v in record.summary),
+    }
+    for table, rows in children.items():
+        add_rows(connection, table, [{"run_id": run.id} | row for row in rows])
+
+
+def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert many rows, or none."""
+    if rows:
+        connection.execute(table.insert(), list(rows))
+
+
+def run_ids(connection: sa.Connection, prefix: str = "", limit: int = 10) -> list[str]:
+    """Ids that start with ``prefix``, in order."""
+    found = sa.select(runs.c.id).where(runs.c.id.startswith(prefix, autoescape=True))
+    return list(connection.scalars(found.order_by(runs.c.id).limit(limit)))
+
+
+def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) -> list[Run]:
+    """Runs, newest first by start (or by receipt, where the start is unknown)."""
+    query = sa.select(runs)
+    for name in ("test", "branch", "environment", "version"):
+        if (wanted := getattr(where, name)) is not None:
+            query = query.where(runs.c[name] == wanted)
+    if where.service is not None:
+        named = json.dumps(where.service)
+        query = query.where(sa.or_(runs.c.service == where.service, runs.c.services.contains(named, autoescape=True)))
+    newest = sa.func.coalesce(runs.c.started_at, runs.c.received_at).desc()
+    return [_run(row) for row in connection.execute(query.order_by(newest, runs.c.id).limit(limit)).mappings()]
+
+
+def count_runs(connection: sa.Connection) -> int:
+    """How many runs are stored."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(runs)) or 0
+
+
+def read_run(connection: sa.Connection, run_id: str) -> Run:
+    """One run by its full id, which must exist."""
+    return _run(connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one())
+
+
+def read_record(connection: sa.Connection, run_id: str) -> RunRecord:
+    """A run with its artefacts, metrics, series, thresholds and summary."""
+
+    def rows(table: sa.Table) -> list[dict[str, Any]]:
+        found = connection.execute(sa.select(table).where(table.c.run_id == run_id)).mappings()
+        return [{key: value for key, value in row.items() if key != "run_id"} for row in found]
+
+    return RunRecord(
+        run=read_run(connection, run_id),
+        artefacts=tuple(
+            Artefact(**row | {"collapsed_tags": json.loads(row["collapsed_tags"])}) for row in rows(artefacts)
+        ),
+        metrics=tuple(_metric(row) for row in rows(metrics)),
+        series=tuple(Series(**row | {"tags": json.loads(row["tags"])}) for row in rows(series)),
+        thresholds=tuple(Threshold(**row) for row in rows(thresholds)),
+        summary=tuple(SummaryValue(**row) for row in rows(summary_values)),
+    )
+
+
+def read_measurements(connection: sa.Connection, run_ids: Sequence[str]) -> list[StoredMeasurement]:
+    """All measurements of some runs."""
+    found = connection.execute(sa.select(measurements).where(measurements.c.run_id.in_(run_ids)))
+    return [StoredMeasurement(**row) for row in found.mappings()]
+
+
+def read_verdicts(
+    connection: sa.Connection, run_ids: Sequence[str], phase: str, config_digest: str, rule_version: int
+) -> dict[str, StoredVerdict]:
+    """Verdicts of some runs in one phase under one configuration and rule version, by run id."""
+    found = connection.execute(
+        sa.select(verdicts).where(
+            verdicts.c.run_id.in_(run_ids),
+            verdicts.c.phase == phase,
+            verdicts.c.config_digest == config_digest,
+            verdicts.c.rule_version == rule_version,
+        )
+    )
+    return {row["run_id"]: StoredVerdict(**row) for row in found.mappings()}
+
+
+def _run(row: sa.RowMapping) -> Run:
+    meta = {f.name: row[f.name] for f in fields(RunMeta)} | {"labels": json.loads(row["labels"])}
+    own = {f.name: row[f.name] for f in fields(Run) if f.name != "meta"}
+    return Run(**own | {"meta": RunMeta(**meta), "services": tuple(json.loads(row["services"]))})
+
+
+def _metric(row: dict[str, Any]) -> Metric:
+    stats = MetricStats(**json.loads(row["stats"])) if row["stats"] else None
+    return Metric(**row | {"submetrics": tuple(json.loads(row["submetrics"])), "stats": stats})
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

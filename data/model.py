@@ -1,0 +1,158 @@
+"""What was measured, as frozen values: a run, its artefacts, metrics, series and what k6's own summary said.
+
+One model for every source, Prometheus's own: a run has series (metric + tags), a series has samples (time, value).
+Times are UTC; durations are in seconds; latencies keep k6's milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
+MetricType = Literal["trend", "rate", "counter", "gauge", "unknown"]
+MetricContains = Literal["time", "data", "default"]
+
+SAMPLE_KINDS: frozenset[ArtefactKind] = frozenset({"k6-json", "k6-csv"})
+"""Artefacts that hold samples; the others only sum a run up."""
+
+
+@dataclass(frozen=True)
+class RunMeta:
+    """What the uploader says of a run. ``service`` is the service of every series that carries no ``service`` tag."""
+
+    service: str | None = None
+    test: str | None = None
+    phase: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    version: str | None = None
+    environment: str | None = None
+    exit_code: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One file of a run, and what reading it showed.
+
+    ``digest`` is BLAKE3 over the bytes as delivered. ``truncated`` says how the file ends early, if it does.
+    ``points`` were kept; ``malformed_lines`` are not k6's JSON (or CSV); ``dropped_points`` had no finite value or
+    no time.    ``collapsed_tags`` are tags with too many distinct values to keep, with that number.
+    """
+
+    name: str
+    kind: ArtefactKind
+    digest: str
+    bytes: int
+    lines: int = 0
+    points: int = 0
+    malformed_lines: int = 0
+    first_malformed_line: int | None = None
+    dropped_points: int = 0
+    truncated: str | None = None
+    collapsed_tags: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold of the k6 script; ``ok`` is k6's own result, ``None`` where no summary came with the run."""
+
+    metric: str
+    source: str
+    ok: bool | None = None
+    abort_on_fail: bool = False
+
+
+@dataclass(frozen=True)
+class MetricStats:
+    """One metric over the whole run, setup and teardown included, with k6's own arithmetic.
+
+    ``nonzero`` are a rate's trues. Percentiles are linear between order statistics (``quantile_cont``).
+    """
+
+    n: int
+    sum: float
+    min: float
+    max: float
+    avg: float
+    med: float
+    p90: float
+    p95: float
+    p99: float
+    nonzero: int
+    last: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's definition and, where samples came, its statistics."""
+
+    name: str
+    type: MetricType = "unknown"
+    contains: MetricContains = "default"
+    submetrics: tuple[str, ...] = ()
+    stats: MetricStats | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A metric with one set of tags. ``id`` is unique within the run; ``tags`` never hold empty values."""
+
+    id: int
+    metric: str
+    tags: dict[str, str]
+    n: int
+    sum: float
+    min: float
+    max: float
+    nonzero: int
+    first_at: datetime
+    last_at: datetime
+    last: float
+
+
+@dataclass(frozen=True)
+class SummaryValue:
+    """One number of k6's own summary: ``metric`` may be a sub-metric such as ``http_req_duration{name:/a}``."""
+
+    metric: str
+    stat: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One load-test run: identity, what was said of it, and when it ran.
+
+    ``id`` derives from ``digest``, which derives from the digests of the artefacts: the same bytes are the same run.
+    ``duration_s`` is k6's own test-run duration where a summary gives it (``duration_source`` "summary"), else the span
+    of the samples ("samples").
+    """
+
+    id: str
+    digest: str
+    meta: RunMeta
+    received_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_s: float | None
+    duration_source: Literal["summary", "samples"] | None
+    services: tuple[str, ...]
+    requests: int
+    points: int
+    k6_version: str | None = None
+    script_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run with all that the catalog keeps of it; what a block's manifest holds."""
+
+    run: Run
+    artefacts: tuple[Artefact, ...]
+    metrics: tuple[Metric, ...]
+    series: tuple[Series, ...]
+    thresholds: tuple[Threshold, ...]
+    summary: tuple[SummaryValue, ...]

@@ -1,0 +1,166 @@
+"""From staged rows to a sample block: intern the tags, number the series, sort, and describe what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from data.blocks import PARTS, part_name
+from data.errors import BadInput
+from data.k6_metrics import metric_named
+from data.model import Metric, MetricStats, Series, Threshold
+from data.sql import literal
+from ingest.stage import DEFINITION, POINT
+from ingest.summary import metric_contains, metric_type
+from ingest.tags import bounded, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from ingest.limits import Limits
+
+_KEPT = f"kind = {POINT} AND t IS NOT NULL AND isfinite(v)"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a staged file's lines."""
+
+    lines: int
+    points: int
+    malformed: int
+    dropped: int
+
+
+def counts(connection: duckdb.DuckDBPyConnection, staged: Path) -> Counts:
+    """Lines, points kept, lines that could not be read, and points without a finite value or a time."""
+    row = connection.execute(
+        f"""SELECT count(*), count(*) FILTER ({_KEPT}), count(*) FILTER (kind IS NULL),
+                   count(*) FILTER (kind = {POINT} AND (t IS NULL OR v IS NULL OR NOT isfinite(v)))
+            FROM read_parquet({literal(staged)})"""
+    ).fetchone()
+    return Counts(*(row or (0, 0, 0, 0)))
+
+
+def definitions(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) -> list[tuple[Metric, list[Threshold]]]:
+    """The metrics that a file defines, with their thresholds.
+
+    Raises:
+        BadInput: a metric is defined twice, so the file holds more than one run.
+    """
+    rows = connection.execute(
+        f"SELECT metric, any_value(tags), count(*) FROM read_parquet({literal(staged)}) WHERE kind = {DEFINITION} "
+        "AND metric IS NOT NULL GROUP BY metric ORDER BY metric"
+    ).fetchall()
+    if repeated := [(metric, n) for metric, _, n in rows if n > 1]:
+        metric, n = repeated[0]
+        raise BadInput(
+            f"{name} holds {n} runs one after the other: k6 defines each metric once, and {metric} comes {n} times",
+            help="upload each run on its own; parts of one run go as separate files of one upload",
+        )
+    return [_definition(metric, orjson.loads(data)) for metric, data, _ in rows]
+
+
+def write_parts(
+    connection: duckdb.DuckDBPyConnection, staged: Sequence[Path], folder: Path, limits: Limits
+) -> tuple[list[Series], dict[str, int]]:
+    """Write ``part-N.parquet`` for every staged file; return the run's series and the tags that were collapsed.
+
+    Raises:
+        BadInput: there are more metrics than any k6 script has.
+    """
+    everything = f"read_parquet([{', '.join(map(literal, staged))}])"
+    collapsed = _intern(connection, everything, limits)
+    for number, path in enumerate(staged):
+        connection.execute(
+            f"""COPY (SELECT series_id, t, v FROM read_parquet({literal(path)}) JOIN tag_sets USING (tags)
+                             JOIN series USING (metric, tag_set) WHERE {_KEPT} ORDER BY series_id, t)
+                TO {literal(folder / part_name(number))} (FORMAT parquet, COMPRESSION zstd)"""
+        )
+    return _describe(connection, folder), collapsed
+
+
+def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, MetricStats]:
+    """Every metric over the whole run, setup and teardown included, as k6's own summary has it."""
+    rows = connection.execute(
+        f"""SELECT metric, count(*), sum(v), min(v), max(v), avg(v), count(*) FILTER (v <> 0), arg_max(v, t),
+                   quantile_cont(v, [0.5, 0.9, 0.95, 0.99])
+            FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) GROUP BY metric"""
+    ).fetchall()
+    return {
+        metric: MetricStats(n, total, low, high, avg, med, p90, p95, p99, nonzero, last)
+        for metric, n, total, low, high, avg, nonzero, last, (med, p90, p95, p99) in rows
+    }
+
+
+def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limits) -> dict[str, int]:
+    """Make the tables ``tag_sets(tags, tag_set)`` and ``series(metric, tag_set, series_id)``."""
+    found = connection.execute(f"SELECT DISTINCT tags FROM {everything} WHERE {_KEPT}").fetchall()
+    texts = [text for (text,) in found]
+    kept, collapsed = bounded([canonical(text, limits.tag_characters) for text in texts], limits.series)
+    number = {tags: i for i, tags in enumerate(sorted(set(kept)))}
+    connection.execute(
+        "CREATE TEMP TABLE tag_sets AS SELECT unnest($texts) AS tags, unnest($numbers) AS tag_set",
+        {"texts": texts, "numbers": [number[tags] for tags in kept]},
+    )
+    connection.execute(
+        "CREATE TEMP TABLE tag_names AS SELECT unnest($numbers) AS tag_set, unnest($json) AS tag_json",
+        {"numbers": list(number.values()), "json": [orjson.dumps(dict(tags)).decode() for tags in number]},
+    )
+    connection.execute(
+        f"""CREATE TEMP TABLE series AS
+            SELECT metric, tag_set, (row_number() OVER (ORDER BY metric, tag_set))::BIGINT AS series_id
+            FROM (SELECT DISTINCT metric, tag_set FROM {everything} JOIN tag_sets USING (tags)
+                  WHERE {_KEPT} AND metric IS NOT NULL)"""
+    )
+    names = connection.execute("SELECT count(DISTINCT metric) FROM series").fetchone()
+    if names and names[0] > limits.metrics:
+        raise BadInput(
+            f"the run has {names[0]:,} different metrics; at most {limits.metrics:,} are kept",
+            help="give custom metrics fixed names and put what varies into tags",
+        )
+    return collapsed
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Series]:
+    rows = connection.execute(
+        f"""SELECT series_id, any_value(metric), any_value(tag_json), count(*), sum(v), min(v), max(v),
+                   count(*) FILTER (v <> 0), min(t), max(t), arg_max(v, t)
+            FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) JOIN tag_names USING (tag_set)
+            GROUP BY series_id ORDER BY series_id"""
+    ).fetchall()
+    return [Series(series_id, metric, orjson.loads(tags), *rest) for series_id, metric, tags, *rest in rows]
+
+
+def _definition(name: str, data: dict[str, Any]) -> tuple[Metric, list[Threshold]]:
+    submetrics = tuple(
+        sub["name"]
+        for sub in _json_list(data.get("submetrics"))
+        if isinstance(sub, dict) and isinstance(sub.get("name"), str)
+    )
+    metric = Metric(
+        name=name,
+        type=metric_type(data.get("type")) if data.get("type") else metric_named(name).type,
+        contains=metric_contains(data.get("contains")),
+        submetrics=submetrics,
+    )
+    return metric, list(_thresholds(name, _json_list(data.get("thresholds"))))
+
+
+def _thresholds(metric: str, listed: list[Any]) -> Iterable[Threshold]:
+    for item in listed:
+        match item:
+            case str():
+                yield Threshold(metric, item)
+            case {"threshold": str() as source}:
+                yield Threshold(metric, source, abort_on_fail=item.get("abortOnFail") is True)
+
+
+def _json_list(text: object) -> list[Any]:
+    found = orjson.loads(text) if isinstance(text, str) else None
+    return found if isinstance(found, list) else []

@@ -1,0 +1,31 @@
+"""How much one upload may cost. Hostile input meets these before it meets anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one ingest.
+
+    k6's JSON compresses 24 to 33 times and gzip at most 1028 times; ``gzip_ratio`` applies to what came out after the
+    first ``gzip_free_bytes``. ``memory_bytes`` bounds DuckDB; ``address_space_bytes`` the whole worker process.
+    """
+
+    artefact_bytes: int = 4 * GIB
+    plain_bytes: int = 16 * GIB
+    gzip_ratio: int = 200
+    gzip_free_bytes: int = 64 * MIB
+    summary_bytes: int = 32 * MIB
+    line_bytes: int = 16 * MIB
+    parts: int = 64
+    series: int = 20_000
+    metrics: int = 2_000
+    tag_characters: int = 512
+    memory_bytes: int = 640 * MIB
+    address_space_bytes: int = 8 * GIB
+    wall_s: int = 900

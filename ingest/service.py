@@ -1,0 +1,185 @@
+"""Take an upload: settle who the run is, have a worker read it, publish it. The effects' edge of ingesting."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import blake3
+import structlog
+
+from data import blocks
+from data.errors import ArtefactTooLarge, BadRequest, Busy, PhasegateError, StoreError, UnreadableArtefact, error_of
+from data.model import RunMeta
+from ingest.limits import Limits
+from ingest.recognise import recognise
+from ingest.record import Identity
+from ingest.worker import Job, JobFile, job_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from data.model import Run
+    from data.store import Store
+
+Progress = Callable[[str, float], None]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_RUN_ID_CHARACTERS = 12
+QUEUE = 8
+"""Uploads that may wait for their turn."""
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of an upload, on this machine's disk. ``name`` is only shown; ``digest`` is known of a spooled file."""
+
+    path: Path
+    name: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The run an upload became; ``created`` is false where the same bytes were there before."""
+
+    run: Run
+    created: bool
+    notes: tuple[str, ...] = ()
+
+
+class Ingestor:
+    """Ingests into one store, one upload at a time."""
+
+    def __init__(self, store: Store, limits: Limits | None = None) -> None:
+        self._store = store
+        self.limits = limits or Limits()
+        self._turn = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(QUEUE)
+
+    def ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress | None = None) -> Ingested:
+        """Turn the files of one run into a stored run.
+
+        Raises:
+            BadInput: they cannot be used; nothing was stored.
+            Busy: too many uploads wait already.
+            StoreError: the worker died without saying why.
+        """
+        if not self._waiting.acquire(blocking=False):
+            raise Busy(f"{QUEUE} uploads are waiting to be read", help="send it again in a minute")
+        try:
+            return self._ingest(uploads, meta, on_progress or (lambda _step, _share: None))
+        finally:
+            self._waiting.release()
+
+    def _ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress) -> Ingested:
+        files = [self._described(upload) for upload in uploads]
+        self._check(files)
+        digest = _run_digest(files)
+        identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
+        with self._turn:
+            if self._store.has_run(identity.id):
+                return self._known(identity)
+            folder = Path(mkdtemp(dir=self._store.spool))
+            try:
+                self._work(Job(folder, tuple(files), identity, self.limits), on_progress)
+                record = blocks.read_manifest(folder / "block").record
+                self._store.add_run(record, folder / "block")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        _log.info("run ingested", run=identity.id, points=record.run.points, requests=record.run.requests)
+        return Ingested(record.run, created=True)
+
+    def _described(self, upload: Upload) -> JobFile:
+        if not upload.path.is_file():
+            raise UnreadableArtefact(f"there is no file {upload.name}")
+        if (size := upload.path.stat().st_size) > self.limits.artefact_bytes:
+            raise ArtefactTooLarge(
+                f"{upload.name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken"
+            )
+        shape = recognise(upload.path, upload.name)
+        return JobFile(upload.path.resolve(), upload.name, upload.digest or blocks.file_digest(upload.path), shape)
+
+    def _check(self, files: Sequence[JobFile]) -> None:
+        if not files:
+            raise BadRequest("no file was given", help="phasegate ingest results.json.gz")
+        if len(files) > self.limits.parts:
+            raise BadRequest(f"{len(files)} files were given; a run has at most {self.limits.parts} parts")
+        seen: dict[str, str] = {}
+        for file in files:
+            if file.digest in seen:
+                raise BadRequest(f"{file.name} and {seen[file.digest]} are the same file", help="name each part once")
+            seen[file.digest] = file.name
+
+    def _known(self, identity: Identity) -> Ingested:
+        run = self._store.find_run(identity.id)
+        told = [
+            f"{field.name} stays {getattr(run.meta, field.name)!r}; this upload said {given!r}"
+            for field in fields(RunMeta)
+            if (given := getattr(identity.meta, field.name)) and given != getattr(run.meta, field.name)
+        ]
+        return Ingested(run, created=False, notes=tuple(told))
+
+    def _work(self, job: Job, on_progress: Progress) -> None:
+        worker = subprocess.Popen(  # our own module, no shell; the job goes through standard input
+            [sys.executable, "-m", "ingest.worker"],
+            cwd=_ROOT,
+            env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},  # no token, no address: it needs none
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        deadline = threading.Timer(job.limits.wall_s, worker.kill)
+        deadline.start()
+        try:
+            self._follow(worker, job, on_progress)
+        finally:
+            deadline.cancel()
+            worker.kill()
+            worker.wait()
+
+    def _follow(self, worker: subprocess.Popen[bytes], job: Job, on_progress: Progress) -> None:
+        assert worker.stdin and worker.stdout and worker.stderr  # noqa: PT018, S101  # they are pipes
+        worker.stdin.write(job_json.dump_json(job))
+        worker.stdin.close()
+        for line in worker.stdout:
+            match json.loads(line):
+                case {"step": str() as step, "share": float() | int() as share}:
+                    on_progress(step, float(share))
+                case {"error": dict() as error}:
+                    raise self._told(error)
+                case {"done": True}:
+                    return
+        raise self._died(worker, ", ".join(file.name for file in job.files))
+
+    def _told(self, error: dict[str, Any]) -> PhasegateError:
+        return error_of(error["code"])(error["message"], help=error["help"])
+
+    def _died(self, worker: subprocess.Popen[bytes], names: str) -> PhasegateError:
+        code = worker.wait()
+        said = (worker.stderr.read() if worker.stderr else b"").decode("utf-8", "replace")
+        _log.error("ingest worker died", code=code, stderr=said[-2000:])
+        if code < 0:
+            return UnreadableArtefact(
+                f"reading {names} used up the limits of one ingest (signal {-code}); nothing was stored",
+                help="is this k6 output? If it is, tell us: it should be readable",
+            )
+        return StoreError(f"reading {names} failed inside Phasegate (exit {code}); nothing was stored")
+
+
+def _run_digest(files: Sequence[JobFile]) -> str:
+    """Who the run is: the bytes of its samples, or of its summaries where there are none."""
+    samples = [file.digest for file in files if file.shape != "json-document"]
+    digests = sorted(samples or [file.digest for file in files])
+    return digests[0] if len(digests) == 1 else blake3.blake3("\n".join(digests).encode()).hexdigest()

@@ -1,0 +1,247 @@
+"""The process that reads what was uploaded: alone, under limits, so that hostile input can kill only it.
+
+``python -m ingest.worker`` takes a job as JSON on standard input, builds the block in the job's folder, and reports as
+JSON lines on standard output: ``{"step": ..., "share": ...}`` while it works, then ``{"done": true}`` or
+``{"error": {"code", "message", "help"}}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import orjson
+from pydantic import TypeAdapter
+
+from data import blocks
+from data.errors import BadInput, PhasegateError, UnreadableArtefact
+from data.model import Artefact, ArtefactKind
+from data.sql import literal
+from ingest import block
+from ingest.inflate import MAGIC, inflate
+from ingest.limits import Limits
+from ingest.recognise import Shape
+from ingest.record import Identity, Window, assemble, check_parts
+from ingest.stage import stage
+from ingest.summary import Summary, parse_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from data.model import Metric, Series, Threshold
+
+Report = Callable[[str, float], None]
+
+_POLL_S = 0.2
+_NICE = 10
+_KINDS: dict[Shape, ArtefactKind] = {"k6-json": "k6-json", "k6-csv": "k6-csv"}
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """One file to read: where it is, what its user calls it, its digest and its shape."""
+
+    path: Path
+    name: str
+    digest: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs: it asks nobody."""
+
+    folder: Path
+    files: tuple[JobFile, ...]
+    identity: Identity
+    limits: Limits
+
+
+job_json = TypeAdapter(Job)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file of samples after staging."""
+
+    file: Path
+    artefact: Artefact
+    definitions: list[tuple[Metric, list[Threshold]]]
+
+
+class Worker:
+    """One job, step by step."""
+
+    def __init__(self, job: Job, report: Report) -> None:
+        self._job = job
+        self._report = report
+        self._scratch = job.folder / "scratch"
+        self._block = job.folder / "block"
+        self._scratch.mkdir()
+        self._block.mkdir()
+        self._db = duckdb.connect(
+            config={
+                "memory_limit": f"{job.limits.memory_bytes >> 20}MB",
+                "threads": min(os.cpu_count() or 1, 4),
+                "temp_directory": str(self._scratch / "spill"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._db.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+
+    def run(self) -> None:
+        """Read every file and leave a finished block in the job's folder."""
+        samples = [f for f in self._job.files if f.shape != "json-document"]
+        summaries = [self._summary(f) for f in self._job.files if f.shape == "json-document"]
+        staged = [self._stage(number, file) for number, file in enumerate(samples)]
+        series, collapsed = self._write_parts(staged)
+        with self._progress("statistics"):
+            stats = block.metric_stats(self._db, self._block) if staged else {}
+        record = assemble(
+            self._job.identity,
+            [replace(s.artefact, collapsed_tags=collapsed) for s in staged] + [artefact for artefact, _ in summaries],
+            series,
+            [definition for s in staged for definition in s.definitions],
+            stats,
+            [summary for _, summary in summaries],
+        )
+        blocks.write_manifest(self._block, record)
+
+    def _summary(self, file: JobFile) -> tuple[Artefact, Summary]:
+        text, truncated = self._plain(file)
+        summary = parse_summary(text.read_bytes(), file.name, self._job.limits.summary_bytes)
+        return Artefact(file.name, summary.kind, file.digest, file.path.stat().st_size, truncated=truncated), summary
+
+    def _plain(self, file: JobFile) -> tuple[Path, str | None]:
+        """The file without compression, and how it is damaged."""
+        with file.path.open("rb") as start:
+            if start.read(len(MAGIC)) != MAGIC:
+                return file.path, None
+        target = self._scratch / f"{file.digest}.plain"
+        truncated = inflate(file.path, target, self._job.limits, lambda share: self._report("inflate", share))
+        return target, truncated
+
+    def _stage(self, number: int, file: JobFile) -> Staged:
+        plain, truncated = self._plain(file)
+        target = self._scratch / f"stage-{number}.parquet"
+        with self._progress("read"):
+            stage(self._db, plain, file.shape, target, self._job.limits)
+        found = block.counts(self._db, target)
+        if not found.points:
+            raise UnreadableArtefact(
+                f"{file.name} holds no k6 samples: {found.lines:,} lines, {found.malformed:,} of them unreadable",
+                help="check that k6 ran: a run without any sample leaves nothing to judge",
+            )
+        first_malformed = _first_malformed(plain) if found.malformed else None
+        if found.malformed and not truncated and _ends_mid_line(plain):
+            truncated = "the file ends in the middle of a line"
+        if plain != file.path:
+            plain.unlink()
+        artefact = Artefact(
+            file.name, _KINDS[file.shape], file.digest, file.path.stat().st_size, found.lines, found.points,
+            found.malformed, first_malformed, found.dropped, truncated,
+        )  # fmt: skip
+        return Staged(target, artefact, block.definitions(self._db, target, file.name))
+
+    def _write_parts(self, staged: list[Staged]) -> tuple[list[Series], dict[str, int]]:
+        if not staged:
+            return [], {}
+        if len(staged) > 1:
+            check_parts([self._window(s) for s in staged])
+        with self._progress("sort"):
+            return block.write_parts(self._db, [s.file for s in staged], self._block, self._job.limits)
+
+    def _window(self, staged: Staged) -> Window:
+        first, last, ids = self._db.execute(
+            f"""SELECT min(t), max(t), array_agg(DISTINCT json_extract_string(tags, '$.testid'))
+                FROM read_parquet({literal(staged.file)}) WHERE kind = 0"""
+        ).fetchall()[0]
+        return Window(staged.artefact.name, first, last, frozenset(i for i in ids if i))
+
+    @contextmanager
+    def _progress(self, step: str) -> Iterator[None]:
+        """Report DuckDB's own progress while a statement runs."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(_POLL_S):
+                self._report(step, max(0.0, self._db.query_progress()) / 100)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+        self._report(step, 1.0)
+
+
+def _first_malformed(plain: Path) -> int | None:
+    """The first line that is no JSON object; only asked of files that have one."""
+    with plain.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                if line.strip() and not isinstance(orjson.loads(line), dict):
+                    return number
+            except orjson.JSONDecodeError:
+                return number
+    return None
+
+
+def _ends_mid_line(plain: Path) -> bool:
+    with plain.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def _confine(limits: Limits) -> None:
+    """Give this process bounds of its own, and an end when its parent ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (limits.address_space_bytes, limits.address_space_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.wall_s * 2, limits.wall_s * 2))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)
+    parent = os.getppid()
+
+    def watch() -> None:
+        pause = threading.Event()
+        while os.getppid() == parent:
+            pause.wait(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Do one job from standard input."""
+    job = job_json.validate_json(sys.stdin.buffer.read())
+    _confine(job.limits)
+
+    def say(message: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+
+    try:
+        Worker(job, lambda step, share: say({"step": step, "share": round(share, 3)})).run()
+    except PhasegateError as error:
+        say({"error": {"code": error.code, "message": error.message, "help": error.help}})
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        say({"error": {"code": BadInput.code, "message": f"too large to read within the memory limit: {error}",
+                       "help": None}})  # fmt: skip
+    else:
+        say({"done": True})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What every page shares: its scope (phase, environment, branch), where it is served, errors, and the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from data.errors import PhasegateError
+from pages.components import escape, tokens
+from slo.model import ConfigReport, RunRef
+from slo.service import Service
+
+RUN_PAGE = "run.py"
+OVERVIEW_PAGE = "overview.py"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the reader chose; ``None`` is no limit, and for the phase the service's default."""
+
+    phase: str | None
+    environment: str | None = None
+    branch: str | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether runs may be left out."""
+        return bool(self.environment or self.branch)
+
+
+def scope() -> Scope:
+    """What the widgets of ``scope_bar`` say now."""
+    state = st.session_state
+    return Scope(state.get("phase"), state.get("env"), state.get("branch"))
+
+
+def scope_bar(service: Service, runs: Sequence[RunRef], *, filters: bool) -> None:
+    """The widgets for phase and, with ``filters``, environment and branch; each keeps its value in the URL.
+
+    They are drawn by the router because a value in the URL belongs to the script that draws its widget: drawn by a
+    page, it would be lost on the way to the next one.
+    """
+    report = service.config_report()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if report is not None:
+            _phase_box(report)
+        if filters:
+            _filter_box("Environment", "env", {run.environment for run in runs})
+            _filter_box("Branch", "branch", {run.branch for run in runs})
+    if unknown := st.session_state.get("unknown_phase"):
+        st.warning(f"slo.yaml has no phase {escape.markdown(unknown)}: this is the default.")
+
+
+def clear_filters() -> None:
+    """Callback: show every environment and branch again."""
+    st.session_state["env"] = st.session_state["branch"] = None
+
+
+def palette() -> tokens.Palette:
+    """The colours for figures in the theme that the browser shows."""
+    return tokens.PALETTES[st.context.theme.type or "light"]
+
+
+def run_link(run: RunRef, label: str, phase: str | None = None) -> None:
+    """A link to the run, in this tab."""
+    # A phase that is in the URL already goes along by itself; given again it would stand there twice.
+    query = {"run": run.id} if scope().phase else run_query(run, phase)
+    st.page_link(RUN_PAGE, label=label, icon=":material/chevron_right:", icon_position="right", query_params=query)
+
+
+def run_href(run: RunRef, phase: str | None) -> str:
+    """The address of the run's page, relative to any page."""
+    return "run?" + urlencode(run_query(run, phase))
+
+
+def run_query(run: RunRef, phase: str | None) -> dict[str, str]:
+    """What names a run, and the phase it is judged by, in an address."""
+    return {"run": run.id} | ({"phase": phase} if phase else {})
+
+
+def server_url() -> str:
+    """Where this server answers, as the browser reached it."""
+    here = urlsplit(st.context.url or "http://127.0.0.1:8501")
+    base_path = str(st.get_option("server.baseUrlPath")).strip("/")
+    return f"{here.scheme}://{here.netloc}" + (f"/{base_path}" if base_path else "")
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Tell an error of ours as what failed and what to do; the rest of the page stays."""
+    try:
+        yield
+    except PhasegateError as error:
+        with st.container(border=True):
+            st.markdown(f"#### :{tokens.FAIL.badge}-badge[{tokens.FAIL.glyph} ERROR] This page cannot be shown")
+            st.code(error.message, language=None, wrap_lines=True)
+            if error.help:
+                st.markdown(f"**Next:** {escape.markdown(error.help)}")
+
+
+def footer() -> None:
+    """The last line of every page."""
+    st.caption("Phasegate · [API](api/docs)")
+
+
+def _phase_box(report: ConfigReport) -> None:
+    ids = [phase.id for phase in report.phases]
+    asked = st.query_params.get("phase")
+    if asked and asked not in ids:
+        st.session_state["unknown_phase"] = asked  # the widget drops it from the URL, so this run is the last to see it
+    st.selectbox(
+        "Phase",
+        ids,
+        index=None,
+        key="phase",
+        bind="query-params",
+        on_change=lambda: st.session_state.pop("unknown_phase", None),
+        placeholder="default",
+        help="  \n".join(f"**{escape.markdown(phase.id)}** {escape.markdown(phase.title)}" for phase in report.phases),
+        width=160,
+    )
+
+
+def _filter_box(label: str, key: str, values: set[str | None]) -> None:
+    st.selectbox(
+        label,
+        sorted(value for value in values if value),
+        index=None,
+        key=key,
+        bind="query-params",
+        placeholder="all",
+        accept_new_options=True,  # a link may name a branch of which no run is stored: the page says so
+        width=200,
+    )

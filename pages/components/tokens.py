@@ -1,0 +1,89 @@
+"""How a state looks: word, glyph, symbol, pattern and colour, for light and dark.
+
+A state is told by its shape and its word; colour only repeats it. The colours keep a contrast of 3:1 against both
+backgrounds and stay apart for every common colour blindness, which is why pass is blue and not green.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ThemeType = Literal["light", "dark"]
+BadgeColour = Literal["blue", "orange", "red", "violet", "gray"]
+
+
+@dataclass(frozen=True)
+class Token:
+    """One look, shared by all states that mean the same.
+
+    ``badge`` is Streamlit's name for the colour (set in ``.streamlit/config.toml``), ``symbol`` a plotly marker and
+    ``pattern`` a plotly bar fill.
+    """
+
+    glyph: str
+    badge: BadgeColour
+    symbol: str
+    pattern: str
+    light: str
+    dark: str
+
+    def colour(self, theme: ThemeType) -> str:
+        """The mark's colour as ``#RRGGBB``."""
+        return self.dark if theme == "dark" else self.light
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What a figure needs besides the states: ``text`` and ``muted`` for series and labels, ``grid`` for axes."""
+
+    theme: ThemeType
+    background: str
+    text: str
+    muted: str
+    grid: str
+
+
+PASS: Final = Token("✓", "blue", "circle", "", "#075985", "#7DD3FC")
+WARN: Final = Token("!", "orange", "triangle-up", ".", "#C2780A", "#FBBF24")
+FAIL: Final = Token("✕", "red", "square", "x", "#991B1B", "#F87171")
+INCONCLUSIVE: Final = Token("?", "violet", "diamond", "/", "#6D28D9", "#A78BFA")
+NO_DATA: Final = Token("–", "gray", "circle-open", "", "#8A94A3", "#64748B")
+
+TOKENS: Final[dict[str | None, Token]] = {
+    "pass": PASS,
+    "met": PASS,
+    "valid": PASS,
+    "warn": WARN,
+    "at_risk": WARN,
+    "suspect": WARN,
+    "fail": FAIL,
+    "missed": FAIL,
+    "inconclusive": INCONCLUSIVE,
+    "not_evaluable": INCONCLUSIVE,
+    "invalid": INCONCLUSIVE,
+    "no_data": NO_DATA,
+    "info": NO_DATA,
+    None: NO_DATA,
+}
+"""Every state of ``slo.model``; ``None`` is a service of which the phase asks nothing."""
+
+PALETTES: Final[dict[ThemeType, Palette]] = {
+    "light": Palette("light", "#FFFFFF", "#1B2430", "#64748B", "#E3E8EE"),
+    "dark": Palette("dark", "#191919", "#EDEFF2", "#94A3B8", "#33383F"),
+}
+
+
+def word(state: str | None) -> str:
+    """The state in capitals: ``PASS``, ``AT RISK``, ``NOT ASKED``."""
+    return "NOT ASKED" if state is None else state.replace("_", " ").upper()
+
+
+def label(state: str | None) -> str:
+    """Glyph and word, for where nothing can be coloured: ``✕ FAIL``."""
+    return f"{TOKENS[state].glyph} {word(state)}"
+
+
+def badge(state: str | None) -> str:
+    """Glyph and word as a coloured badge in Streamlit's markdown; it holds no text from outside."""
+    return f":{TOKENS[state].badge}-badge[{label(state)}]"

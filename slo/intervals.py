@@ -1,0 +1,61 @@
+"""How sure a number is: 95 % intervals of rates, percentiles and means that do not take requests for independent.
+
+Requests of one run hang together (a pause slows all that are in flight), so the run is cut into equal spans of time and
+the spread between spans tells how many independent requests the run is worth: Kish's effective sample size, from the
+ratio estimator's variance over clusters (Cochran, Sampling Techniques, 1977, 11.9; Korn and Graubard 1998 use it so for
+proportions). With it,
+
+- a rate has the Jeffreys interval (Brown, Cai and DasGupta 2001), which stays honest near 0 and 1;
+- a percentile has Woodruff's interval (1952): the interval of the share of samples below it, read back as percentiles;
+- a mean has Student's t over the spans.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from scipy import special  # not scipy.stats: it takes a second to import
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from data.samples import Span
+
+CONFIDENCE = 0.95
+_FEWEST_SPANS = 5
+
+
+def minimum_samples(percentile: float, confidence: float = CONFIDENCE) -> int:
+    """Samples from which on the largest exceeds the percentile with this confidence: p95 59, p99 299, p99.9 2995."""
+    return math.ceil(math.log(1 - confidence) / math.log(percentile)) if 0 < percentile < 1 else 1
+
+
+def effective_size(spans: Sequence[Span]) -> float:
+    """How many independent samples the spans are worth, to estimate their share of hits; at most their number."""
+    n = sum(span.n for span in spans)
+    hits = sum(span.hits for span in spans)
+    if len(spans) < _FEWEST_SPANS or hits in {0, n}:
+        return float(n)
+    share = hits / n
+    between = sum((span.hits - share * span.n) ** 2 for span in spans) * len(spans) / (len(spans) - 1)
+    return n / max(1.0, between / (n * share * (1 - share)))
+
+
+def share_interval(hits: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Jeffreys interval of ``hits`` in ``n``; closed at 0 and 1 where nothing or everything is a hit."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits + 0.5, n - hits + 0.5, tail))
+    high = 1.0 if hits >= n else float(special.betaincinv(hits + 0.5, n - hits + 0.5, 1 - tail))
+    return low, high
+
+
+def mean_interval(spans: Sequence[Span], confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+    """Interval of the mean of all samples, from the spread of the spans around it; ``None`` for too few spans."""
+    if len(spans) < _FEWEST_SPANS:
+        return None
+    n = sum(span.n for span in spans)
+    mean = sum(span.sum for span in spans) / n
+    between = sum((span.sum - mean * span.n) ** 2 for span in spans) * len(spans) / (len(spans) - 1)
+    half = float(special.stdtrit(len(spans) - 1, (1 + confidence) / 2)) * math.sqrt(between) / n
+    return mean - half, mean + half

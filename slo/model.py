@@ -1,0 +1,247 @@
+"""The documents Phasegate answers with: the verdict and what the pages show.
+
+Frozen values, serialised with their field names (``slo.documents``). The verdict is a public contract: fields are
+added, never renamed. Absent is ``None``; times are UTC; units are in the names or in ``unit``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
+MeasurementState = Literal["valid", "suspect", "invalid"]
+ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
+Severity = Literal["invalid", "suspect", "info"]
+Evidence = dict[str, str | int | float | bool | None | list[str]]
+
+EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}
+"""What the command line exits with; 2 is wrong usage or an error of our own."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the measurement itself, not about the service.
+
+    ``service`` limits it to one service (``None``: the whole run). ``remedy`` is what would settle it.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    evidence: Evidence = field(default_factory=dict)
+    service: str | None = None
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Can the run be believed? ``state`` is the worst severity of its findings."""
+
+    state: MeasurementState
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """One objective against one run.
+
+    ``value`` and ``ci`` are in ``unit`` (``ms``, ``ratio``, ``B``, ``/s``, or empty); ``ci`` is the 95 % interval,
+    computed with ``ci_method``; ``margin`` is the share of the target that is left (negative: missed by that share).
+    ``value_ok`` and ``n_ok`` are the same over requests that did not fail. ``proven``: the whole
+    interval lies on the value's side of the target.
+    """
+
+    service: str | None
+    sli: str
+    target: str
+    state: ObjectiveState
+    reason: str
+    stat: str = ""
+    warn: str | None = None
+    key: bool = False
+    weight: float = 1.0
+    value: float | None = None
+    target_value: float | None = None
+    unit: str = ""
+    n: int = 0
+    count: int | None = None
+    ci: tuple[float, float] | None = None
+    ci_method: str | None = None
+    margin: float | None = None
+    proven: bool = False
+    value_ok: float | None = None
+    n_ok: int | None = None
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """Which run: what was said of it at upload, and what its samples say."""
+
+    id: str
+    service: str | None
+    test: str | None
+    phase: str | None
+    branch: str | None
+    commit: str | None
+    version: str | None
+    environment: str | None
+    started_at: datetime | None
+    duration_s: float | None
+    requests: int = 0
+    services: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one run and one phase, with all it rests on."""
+
+    schema: int
+    rule_version: int
+    config_digest: str
+    phase: str
+    run: RunRef
+    verdict: VerdictState
+    reasons: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    measurement: Measurement
+    objectives: tuple[ObjectiveResult, ...]
+    comparisons: tuple[dict[str, str], ...]
+    scope: tuple[str, ...]
+    out_of_scope: int
+    judged_at: datetime
+
+
+@dataclass(frozen=True)
+class IngestAnswer:
+    """What ``ingest`` and ``POST /api/v1/runs`` answer. ``notes`` say what was not taken over from the upload."""
+
+    run: RunRef
+    created: bool
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class PhaseRef:
+    """A phase of slo.yaml, by id and title."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One run in a service's p95 history; ``state`` is the verdict, or ``None`` where the phase asks nothing of it."""
+
+    run_id: str
+    started_at: datetime | None
+    p95_ms: float | None
+    state: VerdictState | None
+
+
+@dataclass(frozen=True)
+class ServiceRow:
+    """One service on the overview: the verdict of its latest run in the chosen phase and why.
+
+    ``state`` is ``no_data`` where no run of the service is stored, ``None`` where the phase asks nothing of it.
+    """
+
+    service: str
+    owner: str | None
+    state: VerdictState | Literal["no_data"] | None
+    reason: str
+    run: RunRef | None
+    p95_ms: float | None
+    p95_target: str | None
+    failed_ratio: float | None
+    failed: int | None
+    requests: int | None
+    met: int
+    asked: int
+    history: tuple[HistoryPoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Who is ready for a phase: services worst first, and one sentence that sums them up."""
+
+    phase: PhaseRef | None
+    phases: tuple[PhaseRef, ...]
+    sentence: str
+    state: VerdictState | Literal["no_data"]
+    services: tuple[ServiceRow, ...]
+    runs: int
+    newest_run_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TimeBin:
+    """Requests that ended within one bin; ``at_s`` is the bin's start in seconds since the run's first sample."""
+
+    at_s: float
+    requests_per_s: float
+    failed_per_s: float
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """All requests of one endpoint outside setup and teardown; latencies of all and of those that did not fail."""
+
+    service: str | None
+    method: str
+    name: str
+    requests: int
+    failed: int
+    p50_ms: float
+    p95_ms: float | None
+    p95_ok_ms: float | None
+    max_ms: float
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failed requests with the same service, endpoint, status, code and text."""
+
+    service: str | None
+    method: str
+    name: str
+    status: str
+    error_code: str
+    error: str
+    requests: int
+    first_s: float
+    in_setup: bool
+
+
+@dataclass(frozen=True)
+class RunView:
+    """Everything the Run page draws; ``verdict`` is ``None`` where no phase is configured or chosen."""
+
+    run: RunRef
+    phases: tuple[PhaseRef, ...]
+    measurement: Measurement
+    verdict: Verdict | None
+    bin_s: float
+    timeline: tuple[TimeBin, ...]
+    endpoints: tuple[Endpoint, ...]
+    errors: tuple[ErrorGroup, ...]
+    artefacts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConfigReport:
+    """What ``slo check`` says of a slo.yaml that can be used."""
+
+    source: str
+    digest: str
+    phases: tuple[PhaseRef, ...]
+    services: tuple[str, ...]
+    objectives: int
+    notes: tuple[str, ...] = ()

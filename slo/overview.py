@@ -1,0 +1,111 @@
+"""The overview: every service's latest run in one phase, worst first, and one sentence that sums them up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from slo.findings import concerns
+from slo.model import HistoryPoint, Overview, PhaseRef, ServiceRow
+from slo.verdict import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from data.catalog import StoredMeasurement
+    from data.model import Run
+    from slo.config import Config, Phase
+    from slo.model import ObjectiveResult, RunRef, Verdict, VerdictState
+
+_WORST_FIRST = ("fail", "inconclusive", "warn", "no_data", "pass", None)
+_P95 = ("http_req_duration", "p(95)")
+_FAILED = ("http_req_failed", "rate")
+
+
+def service_row(
+    service: str,
+    config: Config | None,
+    phase: Phase | None,
+    history: Sequence[tuple[RunRef, Verdict | None]],
+    measured: Sequence[StoredMeasurement],
+) -> ServiceRow:
+    """One service: what its newest run says of it, and its p95 run by run (oldest first)."""
+    own = {(m.run_id, m.sli, m.stat): m for m in measured if m.service == service and not m.include}
+    newest, verdict = history[0] if history else (None, None)
+    state: VerdictState | Literal["no_data"] | None
+    state, reason, objectives = _about(service, verdict)
+    asked = phase is not None and any(o.service == service for o in phase.objectives)
+    if phase is not None and not asked:
+        state, reason = None, f"phase {phase.id} asks nothing of {service}"
+    elif newest is None:
+        state, reason = "no_data", "no run of it is stored"
+    p95 = own.get((newest.id, *_P95)) if newest else None
+    failed = own.get((newest.id, *_FAILED)) if newest else None
+    info = config.services.get(service) if config else None
+    return ServiceRow(
+        service=service,
+        owner=info.owner if info else None,
+        state=state,
+        reason=reason,
+        run=newest,
+        p95_ms=p95.value if p95 else None,
+        p95_target=next((o.target for o in objectives if (o.sli, o.stat) == _P95), None),
+        failed_ratio=failed.value if failed else None,
+        failed=failed.count if failed else None,
+        requests=failed.n if failed else None,
+        met=sum(o.state in {"met", "at_risk"} for o in objectives),
+        asked=len(objectives),
+        history=tuple(
+            HistoryPoint(
+                run.id, run.started_at, m.value if (m := own.get((run.id, *_P95))) else None, _about(service, v)[0]
+            )
+            for run, v in reversed(history)
+        ),
+    )
+
+
+def assemble(
+    rows: Sequence[ServiceRow], phase: Phase | None, phases: tuple[PhaseRef, ...], runs: int, newest: Run | None
+) -> Overview:
+    """The rows in order, and the sentence above them."""
+    ordered = sorted(rows, key=lambda row: (_WORST_FIRST.index(row.state), row.service))
+    asked = [row for row in ordered if row.state is not None]
+    state = asked[0].state if asked else "no_data"
+    return Overview(
+        phase=PhaseRef(phase.id, phase.title or "") if phase else None,
+        phases=phases,
+        sentence=_sentence(asked, phase, runs),
+        state=state or "no_data",
+        services=tuple(ordered),
+        runs=runs,
+        newest_run_at=(newest.started_at or newest.received_at) if newest else None,
+    )
+
+
+def _about(service: str, verdict: Verdict | None) -> tuple[VerdictState | None, str, list[ObjectiveResult]]:
+    """What a run's verdict says of one service alone."""
+    if verdict is None:
+        return None, "", []
+    objectives = [o for o in verdict.objectives if o.service == service]
+    if not objectives:
+        return None, "", []
+    findings = [f for f in verdict.measurement.findings if concerns(f, service)]
+    state, reasons = decide(objectives, findings)
+    return state, reasons[0].removeprefix(f"{service} "), objectives
+
+
+def _sentence(asked: Sequence[ServiceRow], phase: Phase | None, runs: int) -> str:
+    if phase is None:
+        return f"There is no slo.yaml, so {runs:,} runs are stored and none is judged."
+    if not runs:
+        return "No runs yet."
+    ready = sum(row.state in {"pass", "warn"} for row in asked)
+    head = f"Phase {phase.id}: {ready} of {len(asked)} services meet their targets."
+    for state, words in (
+        ("fail", "misses its targets"),
+        ("inconclusive", "cannot be judged"),
+        ("no_data", "has no run"),
+    ):
+        if named := [row.service for row in asked if row.state == state]:
+            verb = words if len(named) == 1 else words.replace("misses its", "miss their").replace("has", "have")
+            head += f" {', '.join(named)} {verb}."
+    return head

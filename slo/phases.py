@@ -1,0 +1,237 @@
+"""Reads the phases of a slo.yaml and checks what hangs together in them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from data.k6_metrics import BUILT_IN
+from slo.plan import Objective, Phase
+from slo.reader import Reader, optional, suggestion
+from slo.selector import Selector
+from slo.source import ExpressionError, quoted
+from slo.target import Target, TargetError
+from slo.tree import Leaf, Node
+
+_PHASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_COMPARISON = re.compile(r"[<>=!]=|[<>]")
+# Possessive (`++`), so that no text makes the matching slow.
+_TOKENS = re.compile(rf"(?:\s++|{_COMPARISON.pattern}|[A-Za-z_][A-Za-z0-9_.]*+|[0-9]++(?:\.[0-9]++)?|[-+*/()])*+")
+_PARTS = ("setup", "teardown")
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A phase, where its id is written, and the phases it comes after with their places."""
+
+    phase: Phase
+    id_node: Node
+    after: list[tuple[str, Node]]
+
+
+def read_phases(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[Phase, ...]:
+    """Read all phases; ``services`` are those that objectives may name, ``None`` if any will do."""
+    nodes = r.items(node, what)
+    if nodes == ():
+        r.note(node, "no-phases", "there are no phases", help="add a phase with objectives")
+    drafts = [draft for item in nodes or () if (draft := _phase(r, services, item))]
+    _check_ids(r, drafts)
+    _check_order(r, drafts)
+    return tuple(draft.phase for draft in drafts)
+
+
+def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | None:
+    fields = r.table(
+        node,
+        "a phase",
+        required=("id", "objectives"),
+        optional=("title", "after", "entry", "coverage", "rollback", "verification"),
+    )
+    if fields is None:
+        return None
+    objectives = optional(fields, "objectives", partial(_objectives, r, services))
+    phase_id = optional(fields, "id", r.expression(_phase_id))
+    after = optional(fields, "after", r.each(r.name)) or []
+    entry = optional(fields, "entry", r.each(r.expression(_criterion))) or []
+    verification = optional(fields, "verification", r.each(r.text)) or []
+    phase = Phase(
+        id=phase_id or "",
+        title=optional(fields, "title", r.name) or "",
+        objectives=objectives or (),
+        after=tuple(dict.fromkeys(name for name, _ in after)),
+        entry=tuple(criterion for criterion, _ in entry),
+        coverage=optional(fields, "coverage", r.expression(Target.parse_coverage)),
+        rollback=optional(fields, "rollback", r.text),
+        verification=tuple(step for step, _ in verification),
+    )
+    return _Draft(phase, fields["id"], after) if phase_id else None
+
+
+def _phase_id(text: str) -> str:
+    if not _PHASE_ID.fullmatch(text):
+        raise ExpressionError(
+            "bad-phase-id",
+            f"{quoted(text)} is not an id",
+            (0, len(text)),
+            help="letters, digits and `. _ : -`, at most 64, such as `7A`",
+        )
+    return text
+
+
+def _criterion(text: str) -> str:
+    """Accept one comparison of facts and numbers, such as ``services * pool <= max_connections``; evaluate nothing."""
+    example = "compare facts of the run with numbers: `seeded_users >= 10000`"
+    readable = _TOKENS.match(text)
+    rest = text[readable.end() :] if readable else text
+    if rest:
+        message = f"{quoted(text)} cannot be read from here on"
+        raise ExpressionError("bad-entry", message, (len(text) - len(rest), 1), help=example)
+    match _COMPARISON.split(text):
+        case [left, right] if left.strip() and right.strip():
+            return text
+    raise ExpressionError("bad-entry", f"{quoted(text)} is not one comparison", (0, len(text)), help=example)
+
+
+def _check_ids(r: Reader, drafts: Sequence[_Draft]) -> None:
+    first: dict[str, Node] = {}
+    for draft in drafts:
+        before = first.setdefault(draft.phase.id, draft.id_node)
+        if before is not draft.id_node:
+            message = f"the phase {quoted(draft.phase.id)} is already on line {r.line(before)}"
+            r.note(draft.id_node, "duplicate-phase", message, help="give each phase its own id")
+
+
+def _check_order(r: Reader, drafts: Sequence[_Draft]) -> None:
+    after: dict[str, list[str]] = {draft.phase.id: [] for draft in drafts}
+    places = {(draft.phase.id, name): node for draft in drafts for name, node in draft.after}
+    for (phase_id, name), node in places.items():
+        after[phase_id].append(name)
+        if name not in after:
+            r.note(node, "unknown-phase", f"there is no phase {quoted(name)}", help=suggestion(name, after, "phases"))
+    for cycle in _cycles(after):
+        message = f"the phase {quoted(cycle[0])} comes after itself"
+        circle = f"break the circle: {' after '.join(cycle)}"
+        r.note(places[cycle[-2], cycle[-1]], "phase-cycle", message, help=circle)
+
+
+def _cycles(after: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Walk depth-first; each step back onto the path closes a circle, which is yielded with its start at both ends."""
+    done: set[str] = set()
+    for start in after:
+        path = {} if start in done else {start: iter(after[start])}
+        while path:
+            here = next(reversed(path))
+            following = next(path[here], None)
+            if following is None:
+                done.add(here)
+                del path[here]
+            elif following in path:
+                steps = list(path)
+                yield [*steps[steps.index(following) :], following]
+            elif following in after and following not in done:
+                path[following] = iter(after[following])
+
+
+def _objectives(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[Objective, ...]:
+    nodes = r.items(node, what)
+    if nodes == ():
+        r.note(node, "no-objectives", "a phase without objectives would always pass", help="add an objective")
+    objectives: dict[tuple[object, ...], Objective] = {}
+    for item in nodes or ():
+        objective = _objective(r, services, item)
+        if objective is None:
+            continue
+        first = objectives.setdefault(_identity(objective), objective)
+        if first is not objective:
+            message = f"the same is already asked on line {first.line}"
+            r.note(item, "duplicate-objective", message, help="keep one: same service, sli, statistic and include")
+    return tuple(objectives.values())
+
+
+def _identity(objective: Objective) -> tuple[object, ...]:
+    """What an objective measures, whatever it asks of it."""
+    return objective.service, objective.sli, objective.promql, objective.target.stat, objective.include
+
+
+def _objective(r: Reader, services: Collection[str] | None, node: Node) -> Objective | None:
+    fields = r.table(
+        node,
+        "an objective",
+        required=("target",),
+        optional=("service", "sli", "promql", "warn", "key", "weight", "include"),
+    )
+    if fields is None:
+        return None
+    if ("sli" in fields) == ("promql" in fields):
+        message = "an objective has `sli` or `promql`, not both" if "sli" in fields else "`sli` or `promql` is missing"
+        r.note(node, "sli-or-promql", message, help="write `sli: http_req_duration`")
+    service = optional(fields, "service", partial(_service, r, services))
+    sli = optional(fields, "sli", r.expression(Selector.parse))
+    promql = optional(fields, "promql", r.text)
+    target = optional(fields, "target", r.expression(Target.parse))
+    warn = optional(fields, "warn", r.expression(Target.parse))
+    key = optional(fields, "key", r.boolean)
+    weight = optional(fields, "weight", partial(_weight, r))
+    include = optional(fields, "include", partial(_include, r))
+    if target is None or (sli is None) == (promql is None):
+        return None
+    _check_targets(r, fields, sli, target, warn)
+    line, column = r.source.place(node.start)
+    return Objective(
+        service, sli, promql, target, warn, key or False, weight or 1.0, include or (), line=line, column=column
+    )
+
+
+def _service(r: Reader, services: Collection[str] | None, node: Node, what: str) -> str | None:
+    name = r.name(node, what)
+    if name is not None and services is not None and name not in services:
+        message = f"the service {quoted(name)} is not declared in `services`"
+        r.note(node, "unknown-service", message, help=suggestion(name, services, "services"))
+    return name
+
+
+def _weight(r: Reader, node: Node, what: str) -> float | None:
+    weight = r.number(node, what)
+    if weight is not None and not 0 < weight < math.inf:
+        r.note(node, "bad-weight", "a weight is a number above 0", help="write `weight: 2`")
+    return weight
+
+
+def _include(r: Reader, node: Node, what: str) -> tuple[str, ...]:
+    """Read one part of a run or a list of them; the order does not matter."""
+    read = r.expression(_part)
+    parts = {read(node, what)} if isinstance(node, Leaf) else {part for part, _ in r.each(read)(node, what) or ()}
+    return tuple(sorted(part for part in parts if part))
+
+
+def _part(text: str) -> str:
+    if text not in _PARTS:
+        message = f"{quoted(text)} is not a part of a run"
+        raise ExpressionError("bad-include", message, (0, len(text)), help=suggestion(text, _PARTS, "parts"))
+    return text
+
+
+def _check_targets(
+    r: Reader, fields: Mapping[str, Node], sli: Selector | None, target: Target, warn: Target | None
+) -> None:
+    """Check that the statistic and its unit fit the metric, and that ``warn`` warns before the target is missed."""
+    try:
+        _check_fits(sli, target)
+    except TargetError as error:
+        r.note_expression(fields["target"], error)
+    if warn and not warn.is_stricter_than(target):
+        message = f"{quoted(warn.text)} is not stricter than {quoted(target.text)}"
+        help = "a warning comes before the target is missed: same statistic and unit, harder to meet"
+        r.note(fields["warn"], "warn-not-stricter", message, help=help)
+
+
+def _check_fits(sli: Selector | None, target: Target) -> None:
+    if sli is None:
+        target.check_fits_promql()
+    elif sli.metric in BUILT_IN:
+        target.check_fits(*BUILT_IN[sli.metric])
+    else:
+        target.check_fits_some_metric()

@@ -1,0 +1,95 @@
+"""What a slo.yaml says, as values: services, phases, objectives, and how runs are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from data.errors import NotFound
+from slo.selector import Selector
+from slo.target import Target
+
+
+@dataclass(frozen=True)
+class ServiceInfo:
+    """Who looks after a service. ``links`` maps a title to an http(s) URL."""
+
+    owner: str | None = None
+    tier: int | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a run is compared with: the last ``runs`` valid runs of the same test and environment on ``branch``."""
+
+    branch: str = "main"
+    runs: int = 10
+
+
+@dataclass(frozen=True)
+class Regression:
+    """When a change counts: it is ``confidence`` sure and at least the relative and the absolute minimum."""
+
+    confidence: float = 0.99
+    min_change_ratio: float = 0.05
+    min_change_abs_ms: float = 2.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One thing asked of a service (``None``: of the whole run), measured from samples (``sli``) or by ``promql``.
+
+    Exactly one of the two is set. ``warn`` is a stricter target; missing only that is a warning. ``include`` names the
+    parts of a run that are counted although they are not load: ``setup``, ``teardown``. ``line`` and ``column`` say
+    where it is written.
+    """
+
+    service: str | None
+    sli: Selector | None
+    promql: str | None
+    target: Target
+    warn: Target | None = None
+    key: bool = False
+    weight: float = 1.0
+    include: tuple[str, ...] = ()
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A step of the release: entered when every phase in ``after`` passed and every ``entry`` criterion holds.
+
+    ``coverage`` is the share of the objectives that has to be met (``None``: no such rule).
+    """
+
+    id: str
+    title: str
+    objectives: tuple[Objective, ...]
+    after: tuple[str, ...] = ()
+    entry: tuple[str, ...] = ()
+    coverage: Target | None = None
+    rollback: str | None = None
+    verification: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole slo.yaml. ``digest`` identifies what it says, whatever its layout; ``source`` is the name of the file."""
+
+    version: int
+    services: Mapping[str, ServiceInfo]
+    baseline: Baseline
+    regression: Regression
+    phases: tuple[Phase, ...]
+    digest: str
+    source: str
+
+    def phase(self, phase_id: str) -> Phase:
+        """Return the phase with this id; raises `NotFound`, which names those there are."""
+        for phase in self.phases:
+            if phase.id == phase_id:
+                return phase
+        known = ", ".join(phase.id for phase in self.phases)
+        raise NotFound(f"{self.source} has no phase `{phase_id}`", help=f"phases: {known}")

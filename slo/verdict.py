@@ -1,0 +1,90 @@
+"""The verdict: what the measurement and the objectives add up to, in which order of precedence, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slo.findings import concerns, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slo.config import Phase
+    from slo.model import Finding, ObjectiveResult, RunRef, VerdictState
+
+RULE_VERSION = 1
+"""Raised whenever the same inputs could be judged differently, so that stored verdicts are told apart."""
+
+
+def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -> tuple[VerdictState, tuple[str, ...]]:
+    """The verdict and its reasons, the decisive one first.
+
+    1. A target missed by what was believably measured is a **fail**; where the measurement is suspect, only if the
+       whole confidence interval misses it.
+    2. Otherwise anything not believed, not measured or not evaluable makes it **inconclusive**. So does having nothing
+       to judge.
+    3. Otherwise an objective at risk makes it a **warn**.
+    4. Otherwise it is a **pass**.
+    """
+    missed = [o for o in objectives if o.state == "missed" and (o.proven or _trusted(o, findings))]
+    doubts = [f.message for f in findings if f.severity != "info"]
+    unknown = [
+        o for o in objectives if o.state in {"no_data", "not_evaluable"} or (o.state == "missed" and o not in missed)
+    ]
+    at_risk = [o for o in objectives if o.state == "at_risk"]
+    if missed:
+        return "fail", (*_told(sorted(missed, key=lambda o: not o.key)), *doubts)
+    if not objectives:
+        return "inconclusive", ("no objective of the phase is asked of this run, so nothing was judged", *doubts)
+    if doubts or unknown:
+        return "inconclusive", (*doubts, *(r for r in _told(unknown) if not any(d in r for d in doubts)))
+    if at_risk:
+        return "warn", tuple(_told(at_risk))
+    return "pass", (f"{len(objectives)} of {len(objectives)} objectives met",)
+
+
+def next_steps(
+    verdict: VerdictState, objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]
+) -> tuple[str, ...]:
+    """What would settle it, or improve it, in the order to do it."""
+    remedies = [f.remedy for f in findings if f.severity != "info" and f.remedy]
+    match verdict:
+        case "pass":
+            return ()
+        case "inconclusive":
+            few = [o for o in objectives if o.state == "not_evaluable" and "too few" in o.reason]
+            absent = [o for o in objectives if o.state == "no_data"]
+            steps = [*remedies]
+            if few:
+                steps.append("run the test longer, so that every percentile has enough samples")
+            if absent:
+                names = ", ".join(sorted({o.sli for o in absent})[:5])
+                steps.append(f"see that the script measures what slo.yaml asks for: {names}")
+            if not objectives:
+                steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
+            return tuple(dict.fromkeys(steps)) or ("run the test again",)
+        case "warn":
+            return ("a repeat may miss what is at risk: look at it before it does",)
+        case "fail":
+            worst = sorted({o.service for o in objectives if o.state == "missed" and o.service})
+            return (*dict.fromkeys(remedies), f"look at the endpoints of {', '.join(worst) or 'the system'}")
+
+
+def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Which services a run speaks for, and which objectives of a phase (by index) are asked of it.
+
+    A run uploaded for one service speaks for that one. Any other speaks for the services its samples are tagged with,
+    and for the system as a whole.
+    """
+    if run.service is not None:
+        return (run.service,), tuple(i for i, o in enumerate(phase.objectives) if o.service == run.service)
+    asked = (i for i, o in enumerate(phase.objectives) if o.service is None or o.service in run.services)
+    return run.services, tuple(asked)
+
+
+def _trusted(objective: ObjectiveResult, findings: Sequence[Finding]) -> bool:
+    return state_of(f for f in findings if concerns(f, objective.service)) == "valid"
+
+
+def _told(objectives: Sequence[ObjectiveResult]) -> list[str]:
+    return [f"{o.service + ' ' if o.service else ''}{o.sli} {o.reason}" for o in objectives]
