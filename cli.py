@@ -87,6 +87,7 @@ class Format(StrEnum):
 
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Load-test runs in, release decisions out. Start with `phasegate demo` and `phasegate serve`, or with your "
@@ -231,19 +232,20 @@ def serve(
     """Serve pages and API on one port, from one process."""
     settings = Settings.from_environment()
     if slo:
-        os.environ["PHASEGATE_SLO"] = str(slo.resolve())
-    os.environ["PHASEGATE_HOME"] = str(settings.home.resolve())
-    announce(settings, f"http://{host}:{port}")
+        os.environ["PHASEGATE_SLO"] = str(slo)
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # compared, not bound
+    announce(settings, f"http://{reachable}:{port}")
     options = [f"--server.address={host}", f"--server.port={port}"]
-    os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), *options])  # noqa: S606
+    # -P: a folder called `data` where the user stands must not stand in for ours.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "app.py"), *options]
+    os.execv(sys.executable, command)  # noqa: S606  # our own interpreter, no shell
 
 
 def main() -> None:
     """Run the command line; errors of ours become one message and an exit code."""
     logs.configure(verbose=False)
     try:
-        app()
+        app(prog_name="phasegate")
     except PhasegateError as error:
         err.print(f"error: {error}", markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
@@ -266,6 +268,8 @@ def _uploads(files: Sequence[str]) -> Iterator[list[Upload]]:
     """The files, with standard input copied to one."""
     if files.count("-") > 1:
         raise BadRequest("standard input can be read once")
+    if missing := [file for file in files if file != "-" and not Path(file).is_file()]:
+        raise BadRequest(f"there is no file {missing[0]}")
     with NamedTemporaryFile(prefix="phasegate-") as standard_input:
         if "-" in files:
             shutil.copyfileobj(sys.stdin.buffer, standard_input)

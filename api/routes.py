@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, PhasegateError
@@ -126,8 +127,11 @@ def _uploads(get_desk: GetDesk) -> APIRouter:
 
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:
     with desk.spool.receive() as incoming:
-        async for chunk in request.stream():
-            incoming.write(chunk)
+        try:
+            async for chunk in request.stream():
+                incoming.write(chunk)
+        except ClientDisconnect as error:
+            raise BadRequest("the upload broke off; nothing was stored", help="send it again") from error
         spooled = incoming.finish(suffix)
     return Upload(spooled.path, name, spooled.digest)
 

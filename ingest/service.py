@@ -132,44 +132,47 @@ class Ingestor:
         return Ingested(run, created=False, notes=tuple(told))
 
     def _work(self, job: Job, on_progress: Progress) -> None:
-        worker = subprocess.Popen(  # our own module, no shell; the job goes through standard input
-            [sys.executable, "-m", "ingest.worker"],
-            cwd=_ROOT,
-            env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},  # no token, no address: it needs none
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        deadline = threading.Timer(job.limits.wall_s, worker.kill)
-        deadline.start()
-        try:
-            self._follow(worker, job, on_progress)
-        finally:
-            deadline.cancel()
-            worker.kill()
-            worker.wait()
+        asked, said = job.folder / "job.json", job.folder / "worker.log"
+        asked.write_bytes(job_json.dump_json(job))
+        with (
+            said.open("wb") as log,
+            subprocess.Popen(  # noqa: S603  # our own module, no shell
+                [sys.executable, "-m", "ingest.worker", str(asked)],
+                cwd=_ROOT,
+                env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},  # no token, no address: it needs none
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            ) as worker,
+        ):
+            deadline = threading.Timer(job.limits.wall_s, worker.kill)
+            deadline.start()
+            try:
+                done = self._follow(worker, on_progress)
+            finally:
+                deadline.cancel()
+                worker.kill()
+        if not done:
+            raise self._died(worker.returncode, said, ", ".join(file.name for file in job.files))
 
-    def _follow(self, worker: subprocess.Popen[bytes], job: Job, on_progress: Progress) -> None:
-        assert worker.stdin and worker.stdout and worker.stderr  # noqa: PT018, S101  # they are pipes
-        worker.stdin.write(job_json.dump_json(job))
-        worker.stdin.close()
-        for line in worker.stdout:
+    def _follow(self, worker: subprocess.Popen[bytes], on_progress: Progress) -> bool:
+        """Pass on what the worker says; whether it came to the end."""
+        for line in worker.stdout or ():
             match json.loads(line):
                 case {"step": str() as step, "share": float() | int() as share}:
                     on_progress(step, float(share))
                 case {"error": dict() as error}:
                     raise self._told(error)
                 case {"done": True}:
-                    return
-        raise self._died(worker, ", ".join(file.name for file in job.files))
+                    return True
+        worker.wait()
+        return False
 
     def _told(self, error: dict[str, Any]) -> PhasegateError:
         return error_of(error["code"])(error["message"], help=error["help"])
 
-    def _died(self, worker: subprocess.Popen[bytes], names: str) -> PhasegateError:
-        code = worker.wait()
-        said = (worker.stderr.read() if worker.stderr else b"").decode("utf-8", "replace")
-        _log.error("ingest worker died", code=code, stderr=said[-2000:])
+    def _died(self, code: int, said: Path, names: str) -> PhasegateError:
+        _log.error("ingest worker died", code=code, stderr=said.read_text("utf-8", "replace")[-2000:])
         if code < 0:
             return UnreadableArtefact(
                 f"reading {names} used up the limits of one ingest (signal {-code}); nothing was stored",

@@ -1,8 +1,7 @@
 """The process that reads what was uploaded: alone, under limits, so that hostile input can kill only it.
 
-``python -m ingest.worker`` takes a job as JSON on standard input, builds the block in the job's folder, and reports as
-JSON lines on standard output: ``{"step": ..., "share": ...}`` while it works, then ``{"done": true}`` or
-``{"error": {"code", "message", "help"}}``.
+``python -m ingest.worker JOB.json`` builds the block in the job's folder and reports as JSON lines on standard output:
+``{"step": ..., "share": ...}`` while it works, then ``{"done": true}`` or ``{"error": {"code", "message", "help"}}``.
 """
 
 from __future__ import annotations
@@ -224,8 +223,8 @@ def _confine(limits: Limits) -> None:
 
 
 def main() -> None:
-    """Do one job from standard input."""
-    job = job_json.validate_json(sys.stdin.buffer.read())
+    """Do the job in the file that the first argument names."""
+    job = job_json.validate_json(Path(sys.argv[1]).read_bytes())
     _confine(job.limits)
 
     def say(message: dict[str, object]) -> None:

@@ -45,29 +45,42 @@ def _run(view: RunView) -> None:
     figures.over_time(view)
     figures.endpoints(view.endpoints)
     figures.errors(view.errors)
-    with st.expander("About this run"):
-        st.table(tables.about(view.run, view.artefacts), border="horizontal", alt="What is known of this run")
+    _about(view)
 
 
 def _heading(run: RunRef) -> None:
     st.title(escape.markdown(f"{_subject(run)}: run {run.id}"), anchor=False)
-    parts = [run.environment, run.branch, run.commit and run.commit[:7], run.test, numbers.seconds(run.duration_s)]
+    commit = run.commit[:7] if run.commit else None
+    parts = [run.environment, run.branch, commit, run.test, numbers.seconds(run.duration_s)]
     where = " · ".join(escape.markdown(part) for part in parts if part)
     st.caption(f"{where} · {numbers.ago(run.started_at, datetime.now(UTC))}")
 
 
 def _subject(run: RunRef) -> str:
-    return run.service or ", ".join(run.services) or "this run"
+    """What the run is about, in few words: its service, else its test, else how many services it has."""
+    only = run.services[0] if len(run.services) == 1 else None
+    return run.service or only or run.test or numbers.things(len(run.services), "service")
+
+
+def _about(view: RunView) -> None:
+    phase = view.verdict.phase if view.verdict else None
+    with st.expander("About this run"):
+        st.table(tables.about(view.run, view.artefacts), border="horizontal", alt="What is known of this run")
+        st.markdown("A link to this page:")
+        st.code(f"{frame.server_url()}/{frame.run_href(view.run, phase)}", language=None, wrap_lines=True)
+        if phase:
+            st.markdown(f"[The verdict as JSON]({frame.verdict_href(view.run, phase)})")
 
 
 def _latest(runs: Sequence[RunRef]) -> None:
     st.markdown(f"The latest {numbers.things(len(runs), 'run')} of this store:")
     now = datetime.now(UTC)
-    for run in runs:
-        parts = [_subject(run), run.id, run.environment, run.branch, numbers.ago(run.started_at, now)]
-        label = " · ".join(escape.markdown(part) for part in parts if part)
-        # Not a link: one that leads to its own page leaves the address as it was.
-        st.button(label, key=f"open {run.id}", type="tertiary", on_click=_open, args=[run.id])
+    with st.container(gap=None):
+        for run in runs:
+            parts = [_subject(run), run.id, run.branch, numbers.ago(run.started_at, now)]
+            label = " · ".join(escape.markdown(part) for part in parts if part)
+            # Not a link: one that leads to its own page leaves the address as it was.
+            st.button(label, key=f"open {run.id}", type="tertiary", on_click=_open, args=[run.id])
 
 
 def _open(run_id: str) -> None:

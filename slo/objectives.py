@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def judge(
     )  # fmt: skip
     if measured is None:
         return replace(blank, reason="no Prometheus samples are stored for this run, so nothing was measured")
-    if measured.value is None:
+    if measured.value is None or not math.isfinite(measured.value):
         return replace(blank, reason=measured.problem or "nothing was measured")
     filled = _with_measurement(blank, measured)
     if misfit := _misfit(target, metric):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from slo.findings import concerns
+from slo.findings import concerns, state_of
 from slo.model import HistoryPoint, Overview, PhaseRef, ServiceRow
 from slo.verdict import decide
 
@@ -38,7 +38,6 @@ def service_row(
         state, reason = None, f"phase {phase.id} asks nothing of {service}"
     elif newest is None:
         state, reason = "no_data", "no run of it is stored"
-    p95 = own.get((newest.id, *_P95)) if newest else None
     failed = own.get((newest.id, *_FAILED)) if newest else None
     info = config.services.get(service) if config else None
     return ServiceRow(
@@ -47,7 +46,7 @@ def service_row(
         state=state,
         reason=reason,
         run=newest,
-        p95_ms=p95.value if p95 else None,
+        p95_ms=_p95_ms(own, newest, service, verdict) if newest else None,
         p95_target=next((o.target for o in objectives if (o.sli, o.stat) == _P95), None),
         failed_ratio=failed.value if failed else None,
         failed=failed.count if failed else None,
@@ -55,9 +54,7 @@ def service_row(
         met=sum(o.state in {"met", "at_risk"} for o in objectives),
         asked=len(objectives),
         history=tuple(
-            HistoryPoint(
-                run.id, run.started_at, m.value if (m := own.get((run.id, *_P95))) else None, _about(service, v)[0]
-            )
+            HistoryPoint(run.id, run.started_at, _p95_ms(own, run, service, v), _about(service, v)[0])
             for run, v in reversed(history)
         ),
     )
@@ -91,6 +88,16 @@ def _about(service: str, verdict: Verdict | None) -> tuple[VerdictState | None, 
     findings = [f for f in verdict.measurement.findings if concerns(f, service)]
     state, reasons = decide(objectives, findings)
     return state, reasons[0].removeprefix(f"{service} "), objectives
+
+
+def _p95_ms(
+    own: dict[tuple[str, str, str], StoredMeasurement], run: RunRef, service: str, verdict: Verdict | None
+) -> float | None:
+    """A run's p95 of the service; none where the measurement is invalid, since refused requests take 0 ms."""
+    findings = verdict.measurement.findings if verdict else ()
+    measured = own.get((run.id, *_P95))
+    believed = state_of(f for f in findings if concerns(f, service)) != "invalid"
+    return measured.value if measured and believed else None
 
 
 def _sentence(asked: Sequence[ServiceRow], phase: Phase | None, runs: int) -> str:

@@ -1,7 +1,9 @@
 """Figures, from values to values: nothing here reads a store or draws on a page.
 
-``go.Scatter`` and reference lines ignore Streamlit's theme, so every colour is set from ``tokens``. Each figure has a
-sentence beside it that tells what it shows, for those who cannot see it and those in a hurry.
+A figure's text, axes and grid take their colours from Streamlit's theme, in the browser; traces and reference lines
+ignore it and are set here. What is no state has one colour for both themes: a reader who changes the theme keeps the
+figures that were drawn for the other. Each figure has a sentence beside it that tells what it shows, for those who
+cannot see it and those in a hurry.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from pages.components import escape
-from pages.components.tokens import FAIL, INCONCLUSIVE, TOKENS, Palette
+from pages.components.tokens import FAIL, INCONCLUSIVE, NEUTRAL, TOKENS, ThemeType
 from slo import numbers
 from slo.model import HistoryPoint, TimeBin
 
@@ -22,10 +24,17 @@ CONFIG: Final[dict[str, bool]] = {"displayModeBar": False, "scrollZoom": False}
 STATIC: Final[dict[str, bool]] = {"staticPlot": True}
 SPARKLINE_PX: Final = 44
 
-_FONT: Final = "'Source Sans', sans-serif"
+_TARGET_LABEL_PX: Final = 64
+# A latency axis ends here, so that a few outliers do not flatten the rest; whichever is higher.
 _CLIP_TARGETS: Final = 2.5
 _CLIP_MEDIANS: Final = 4.0
 _TRANSPARENT: Final = "rgba(0,0,0,0)"
+_LAYOUT: Final = {
+    "paper_bgcolor": _TRANSPARENT,
+    "plot_bgcolor": _TRANSPARENT,
+    "showlegend": False,
+    "font": {"size": 13},
+}
 _AXIS_UNITS: Final = ((3 * 3600.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
 
 
@@ -46,15 +55,15 @@ def filled(timeline: Sequence[TimeBin], bin_s: float) -> list[TimeBin]:
     ]
 
 
-def requests(timeline: Sequence[TimeBin], palette: Palette) -> go.Figure:
+def requests(timeline: Sequence[TimeBin], theme: ThemeType) -> go.Figure:
     """Requests per second as bars, those that failed on top in the pattern of a failure."""
     at, unit = _time_axis(timeline)
     good = [point.requests_per_s - point.failed_per_s for point in timeline]
     failed = [point.failed_per_s for point in timeline]
-    figure = _figure(palette, unit)
-    figure.add_bar(x=at, y=good, name="answered", marker={"color": palette.muted, "line_width": 0})
+    figure = _figure(unit)
+    figure.add_bar(x=at, y=good, name="answered", marker={"color": NEUTRAL, "line_width": 0})
     if any(failed):
-        figure.add_bar(x=at, y=failed, name="failed", marker=_failed_marker(palette))
+        figure.add_bar(x=at, y=failed, name="failed", marker=_failed_marker(theme))
     figure.update_layout(barmode="stack", bargap=0.15)
     figure.update_traces(hovertemplate="%{y:,.1f} /s")
     figure.update_yaxes(title="requests per second", rangemode="tozero")
@@ -62,67 +71,67 @@ def requests(timeline: Sequence[TimeBin], palette: Palette) -> go.Figure:
 
 
 def requests_sentence(timeline: Sequence[TimeBin]) -> str:
-    """What the bars show: ``About 168 requests per second; 4.00 % failed, most at 12 s``."""
+    """What the bars show: ``About 28.43 requests per second; 3.85 % failed, most at 16.0 s``."""
     total = sum(point.requests_per_s for point in timeline)
     if not total:
         return "No requests were made."
     failed = sum(point.failed_per_s for point in timeline)
-    rate = f"About {numbers.value(total / len(timeline), '/s').removesuffix(' /s')} requests per second"
-    if not failed:
-        return f"{rate}; none failed."
+    rate = f"About {numbers.value(total / len(timeline), 'requests per second')}"
+    if not failed or failed == total:
+        return f"{rate}; {'all' if failed else 'none'} failed."
     worst = max(timeline, key=lambda point: point.failed_per_s)
     return f"{rate}; {numbers.ratio(failed / total)} failed, most at {numbers.seconds(worst.at_s)}."
 
 
-def latency(timeline: Sequence[TimeBin], targets: Sequence[TargetLine], palette: Palette) -> go.Figure:
+def latency(timeline: Sequence[TimeBin], targets: Sequence[TargetLine]) -> go.Figure:
     """p50 and p95 over time, with each target as a dashed line; one outlier does not flatten the rest."""
     at, unit = _time_axis(timeline)
     top = _clip_ms([point.p95_ms for point in timeline], targets)
-    figure = _figure(palette, unit)
+    figure = _figure(unit)
     for name, values, line in (
-        ("p50", [point.p50_ms for point in timeline], {"color": palette.muted, "width": 2, "dash": "dot"}),
-        ("p95", [point.p95_ms for point in timeline], {"color": palette.text, "width": 2.5}),
+        ("p50", [point.p50_ms for point in timeline], {"color": NEUTRAL, "width": 1.5, "dash": "dot"}),
+        ("p95", [point.p95_ms for point in timeline], {"color": NEUTRAL, "width": 2.5}),
     ):
         figure.add_scatter(x=at, y=values, name=name, mode="lines", line=line, connectgaps=False)
     figure.update_traces(hovertemplate="%{y:,.1f} ms")
-    _add_clipped(figure, at, [point.p95_ms for point in timeline], top, palette)
+    _add_clipped(figure, at, [point.p95_ms for point in timeline], top)
     for target in targets:
-        _add_target(figure, target, palette)
+        _add_target(figure, target)
     figure.update_yaxes(title="ms", range=[0, top * 1.06])
     return figure
 
 
 def latency_sentence(timeline: Sequence[TimeBin], targets: Sequence[TargetLine]) -> str:
-    """What the lines show: ``p95 was over 250 ms in 17 of 20 intervals; the highest was 612 ms at 14 s``."""
+    """What the lines show: ``p95 was over 250 ms in 17 of 20 time slices; the highest p95 was 612 ms at 14.0 s``."""
     measured = [(point.p95_ms, point.at_s) for point in timeline if point.p95_ms is not None]
     if not measured:
-        return "No interval holds a p95."
+        return "There is no p95 to show."
     highest_ms, highest_at_s = max(measured)
     highest = f"the highest p95 was {numbers.duration_ms(highest_ms)} at {numbers.seconds(highest_at_s)}."
     if not targets:
         return highest[0].upper() + highest[1:]
     strictest_ms = min(target.ms for target in targets)
     over = sum(p95_ms > strictest_ms for p95_ms, _ in measured)
-    where = f"in {over} of {numbers.things(len(measured), 'interval')}" if over else "in no interval"
+    where = f"in {over} of {numbers.things(len(measured), 'time slice')}" if over else "in no time slice"
     return f"p95 was over {numbers.duration_ms(strictest_ms)} {where}; {highest}"
 
 
-def sparkline(history: Sequence[HistoryPoint], palette: Palette) -> go.Figure:
+def sparkline(history: Sequence[HistoryPoint], theme: ThemeType) -> go.Figure:
     """A service's p95 per run, oldest left. Runs that cannot be believed are hollow and not joined to the others."""
     places = list(range(len(history)))
-    figure = go.Figure(layout=_layout(palette) | {"margin": {"l": 6, "r": 6, "t": 6, "b": 6}, "height": SPARKLINE_PX})
+    figure = go.Figure(layout=_LAYOUT | {"margin": {"l": 6, "r": 6, "t": 6, "b": 6}, "height": SPARKLINE_PX})
     figure.add_scatter(
         x=places,
         y=[point.p95_ms if is_believed(point) else None for point in history],
         mode="lines",
-        line={"color": palette.muted, "width": 2},
+        line={"color": NEUTRAL, "width": 2},
         connectgaps=False,
     )
     top = _spark_top_ms(history)
-    marked = [None if point.p95_ms is None else min(point.p95_ms, top) for point in history]
-    figure.add_scatter(x=places, y=marked, mode="markers", marker=_marks(history, palette), cliponaxis=False)
+    marked = [_mark_ms(point, top) for point in history]
+    figure.add_scatter(x=places, y=marked, mode="markers", marker=_marks(history, theme), cliponaxis=False)
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, len(history) - 0.5])
-    figure.update_yaxes(visible=False, fixedrange=True, range=[0, top * 1.1])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[-0.1 * top, 1.1 * top])
     return figure
 
 
@@ -140,27 +149,16 @@ def is_believed(point: HistoryPoint) -> bool:
     return point.state != "inconclusive"
 
 
-def _layout(palette: Palette) -> dict[str, object]:
-    return {
-        "paper_bgcolor": _TRANSPARENT,
-        "plot_bgcolor": _TRANSPARENT,
-        "showlegend": False,
-        "font": {"family": _FONT, "size": 13, "color": palette.text},
-    }
-
-
-def _figure(palette: Palette, time_unit: str) -> go.Figure:
-    layout = _layout(palette) | {
+def _figure(time_unit: str) -> go.Figure:
+    layout = _LAYOUT | {
         "height": 300,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": palette.background, "font": {"color": palette.text}},
     }
     figure = go.Figure(layout=layout)
-    axis = {"gridcolor": palette.grid, "zerolinecolor": palette.grid, "automargin": True, "fixedrange": True}
-    axis |= {"title_font_size": 13}
+    axis = {"automargin": True, "fixedrange": True, "title_font_size": 13}
     figure.update_xaxes(**axis, showgrid=False, ticksuffix=f" {time_unit}")
     figure.update_yaxes(**axis)
     return figure
@@ -173,10 +171,10 @@ def _time_axis(timeline: Sequence[TimeBin]) -> tuple[list[float], str]:
     return [point.at_s / unit_s for point in timeline], unit
 
 
-def _failed_marker(palette: Palette) -> dict[str, object]:
-    """The pattern carries the state, so its lines are in the colour and its ground is the page's."""
-    colour = FAIL.colour(palette.theme)
-    pattern = {"shape": FAIL.pattern, "fgcolor": colour, "bgcolor": palette.background, "size": 5, "solidity": 0.35}
+def _failed_marker(theme: ThemeType) -> dict[str, object]:
+    """The pattern carries the state, so its lines have the colour and its ground is the page."""
+    colour = FAIL.colour(theme)
+    pattern = {"shape": FAIL.pattern, "fgcolor": colour, "bgcolor": _TRANSPARENT, "size": 5, "solidity": 0.35}
     return {"color": colour, "pattern": pattern, "line": {"color": colour, "width": 1}}
 
 
@@ -190,9 +188,7 @@ def _clip_ms(values: Sequence[float | None], targets: Sequence[TargetLine]) -> f
     return min(highest_ms, limit_ms or highest_ms) * 1.1
 
 
-def _add_clipped(
-    figure: go.Figure, at: Sequence[float], values: Sequence[float | None], top: float, palette: Palette
-) -> None:
+def _add_clipped(figure: go.Figure, at: Sequence[float], values: Sequence[float | None], top: float) -> None:
     """A mark with its value at the edge for every point above it."""
     clipped = [(x, value) for x, value in zip(at, values, strict=True) if value is not None and value > top]
     if not clipped:
@@ -204,34 +200,34 @@ def _add_clipped(
         name="above the axis",
         text=[f"\N{NO-BREAK SPACE}{numbers.duration_ms(value)}" for _, value in clipped],
         textposition="middle right",
-        marker={"symbol": "triangle-up", "size": 11, "color": palette.text},
+        marker={"symbol": "triangle-up", "size": 11, "color": NEUTRAL},
         showlegend=False,
         cliponaxis=False,
         hovertemplate="%{text}",
     )
 
 
-def _add_target(figure: go.Figure, target: TargetLine, palette: Palette) -> None:
-    figure.add_hline(
+def _add_target(figure: go.Figure, target: TargetLine) -> None:
+    """A dashed line with its name beside the plot, where it hides no data."""
+    figure.add_hline(y=target.ms, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
+    figure.add_annotation(
+        text=f"target<br>{escape.plotly(target.label)}",
+        x=1,
+        xref="paper",
+        xanchor="left",
         y=target.ms,
-        line={"color": palette.text, "width": 1.5, "dash": "dash"},
-        annotation={
-            "text": escape.plotly(f"target {target.label}"),
-            "font": {"color": palette.text, "size": 13},
-            "bgcolor": palette.background,
-            "xanchor": "right",
-            "yanchor": "bottom",
-        },
-        annotation_position="top right",
+        align="left",
+        showarrow=False,
     )
+    figure.update_layout(margin_r=_TARGET_LABEL_PX)
 
 
-def _marks(history: Sequence[HistoryPoint], palette: Palette) -> dict[str, object]:
+def _marks(history: Sequence[HistoryPoint], theme: ThemeType) -> dict[str, object]:
     """The last run in the look of its state, runs that cannot be believed as hollow diamonds, the others as dots."""
     last = len(history) - 1
     looks = [TOKENS[point.state] for point in history]
     shown = [place == last or not is_believed(point) for place, point in enumerate(history)]
-    colours = [look.colour(palette.theme) if show else palette.muted for look, show in zip(looks, shown, strict=True)]
+    colours = [look.colour(theme) if show else NEUTRAL for look, show in zip(looks, shown, strict=True)]
     hollow = INCONCLUSIVE.symbol + "-open"
     return {
         "symbol": [look.symbol if is_believed(point) else hollow for look, point in zip(looks, history, strict=True)],
@@ -239,6 +235,13 @@ def _marks(history: Sequence[HistoryPoint], palette: Palette) -> dict[str, objec
         "size": [9 if show else 3 for show in shown],
         "line": {"color": colours, "width": [0 if is_believed(point) else 2 for point in history]},
     }
+
+
+def _mark_ms(point: HistoryPoint, top_ms: float) -> float | None:
+    """Where a run's mark stands; one that cannot be believed has one even without a value, on the floor."""
+    if point.p95_ms is None:
+        return None if is_believed(point) else 0.0
+    return min(point.p95_ms, top_ms)
 
 
 def _spark_top_ms(history: Sequence[HistoryPoint]) -> float:

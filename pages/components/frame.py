@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ from slo.service import Service
 
 RUN_PAGE = "run.py"
 OVERVIEW_PAGE = "overview.py"
+_BOX_PX = 170  # two stand side by side on a phone
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def clear_filters() -> None:
     st.session_state["env"] = st.session_state["branch"] = None
 
 
-def palette() -> tokens.Palette:
-    """The colours for figures in the theme that the browser shows."""
-    return tokens.PALETTES[st.context.theme.type or "light"]
+def theme() -> tokens.ThemeType:
+    """The theme that the browser shows, as far as it has told: it does not tell when the reader changes it."""
+    return st.context.theme.type or "light"
 
 
 def run_link(run: RunRef, label: str, phase: str | None = None) -> None:
@@ -75,6 +76,11 @@ def run_link(run: RunRef, label: str, phase: str | None = None) -> None:
 def run_href(run: RunRef, phase: str | None) -> str:
     """The address of the run's page, relative to any page."""
     return "run?" + urlencode(run_query(run, phase))
+
+
+def verdict_href(run: RunRef, phase: str) -> str:
+    """The address of the run's verdict as the API answers it, relative to any page."""
+    return f"api/v1/runs/{quote(run.id, safe='')}/verdict?" + urlencode({"phase": phase})
 
 
 def run_query(run: RunRef, phase: str | None) -> dict[str, str]:
@@ -91,7 +97,7 @@ def server_url() -> str:
 
 @contextmanager
 def told_errors() -> Iterator[None]:
-    """Tell an error of ours as what failed and what to do; the rest of the page stays."""
+    """Tell an error of ours as what failed and what to do; the frame around it stays."""
     try:
         yield
     except PhasegateError as error:
@@ -110,7 +116,9 @@ def footer() -> None:
 def _phase_box(report: ConfigReport) -> None:
     ids = [phase.id for phase in report.phases]
     asked = st.query_params.get("phase")
-    if asked and asked not in ids:
+    if asked in ids:
+        st.session_state.pop("unknown_phase", None)
+    elif asked:
         st.session_state["unknown_phase"] = asked  # the widget drops it from the URL, so this run is the last to see it
     st.selectbox(
         "Phase",
@@ -121,18 +129,19 @@ def _phase_box(report: ConfigReport) -> None:
         on_change=lambda: st.session_state.pop("unknown_phase", None),
         placeholder="default",
         help="  \n".join(f"**{escape.markdown(phase.id)}** {escape.markdown(phase.title)}" for phase in report.phases),
-        width=160,
+        width=_BOX_PX,
     )
 
 
 def _filter_box(label: str, key: str, values: set[str | None]) -> None:
+    chosen = st.session_state.get(key) or st.query_params.get(key)
     st.selectbox(
         label,
-        sorted(value for value in values if value),
+        sorted(value for value in values | {chosen} if value),
         index=None,
         key=key,
         bind="query-params",
         placeholder="all",
         accept_new_options=True,  # a link may name a branch of which no run is stored: the page says so
-        width=200,
+        width=_BOX_PX,
     )

@@ -26,12 +26,12 @@ def show(verdict: Verdict) -> None:
         for result in unmet:
             with st.container(border=True):
                 _line(result)
-    _folded(met, "met")
+    _folded(met, "met", "and " if unmet else "")
 
 
-def _folded(results: Sequence[ObjectiveResult], what: str) -> None:
+def _folded(results: Sequence[ObjectiveResult], what: str, before: str = "") -> None:
     if results:
-        with st.expander(f"and {len(results)} {what}"):
+        with st.expander(f"{before}{len(results)} {what}"):
             st.table(tables.objectives(results), hide_index=True, alt=f"Objectives that are {what}")
 
 

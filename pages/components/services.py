@@ -21,10 +21,9 @@ def show(rows: Sequence[ServiceRow], phase: str | None) -> None:
         for row in rows:
             with st.container(border=True):
                 _line(row, phase)
-    theme = frame.palette().theme
     table.dataframe(
         tables.services(rows, phase),
-        column_config=tables.services_config(rows, theme),
+        column_config=tables.services_config(rows, frame.theme()),
         hide_index=True,
         placeholder=numbers.MISSING,
         alt="Services of the phase, worst first",
@@ -38,8 +37,7 @@ def _line(row: ServiceRow, phase: str | None) -> None:
     reason.markdown(f"{escape.markdown(row.reason)}  \n:small[{_coverage(row)}]")
     if row.history:
         trend.plotly_chart(
-            charts.sparkline(row.history, frame.palette()),
-            theme=None,
+            charts.sparkline(row.history, frame.theme()),
             height=charts.SPARKLINE_PX,
             config=charts.STATIC,
             key=f"trend {row.service}",
@@ -67,11 +65,15 @@ def _figures(row: ServiceRow) -> str:
     """p95 against its target, failures, and how old all that is."""
     if row.run is None:
         return f":small[p95 target {_target(row)}]" if row.p95_target else ""
-    p95 = f"p95 **{numbers.duration_ms(row.p95_ms)}**"
-    target = f", target {_target(row)}" if row.p95_target else ""
     failed = f"failed {numbers.rate_with_count(row.failed, row.requests)}"
     age = numbers.ago(row.run.started_at, datetime.now(UTC))
-    return f"{p95}{target}  \n:small[{failed} · {age}]"
+    return f"{_p95(row)}  \n:small[{failed} · {age}]"
+
+
+def _p95(row: ServiceRow) -> str:
+    if row.state == "inconclusive":
+        return "p95 not judged" + (f": {numbers.duration_ms(row.p95_ms)}" if row.p95_ms is not None else "")
+    return f"p95 **{numbers.duration_ms(row.p95_ms)}**" + (f", target {_target(row)}" if row.p95_target else "")
 
 
 def _target(row: ServiceRow) -> str:

@@ -9,7 +9,7 @@ from desk import Desk
 from pages.components import banner, escape, frame
 from slo import numbers
 
-_CONFIG = """\
+EXAMPLE_CONFIG = """\
 version: 1
 services:
   checkout: {owner: payments}
@@ -45,7 +45,7 @@ def no_config() -> None:
     banner.show(None, "There is no slo.yaml, so runs are shown and nothing is judged.")
     with st.expander("Write a slo.yaml"):
         st.markdown("Put this beside `app.py`, or name your file in `PHASEGATE_SLO`; `./phasegate slo check` reads it.")
-        st.code(_CONFIG, language="yaml")
+        st.code(EXAMPLE_CONFIG, language="yaml")
 
 
 def nothing_matches(scope: frame.Scope, stored: int) -> None:

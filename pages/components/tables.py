@@ -125,9 +125,9 @@ def errors(groups: Sequence[ErrorGroup]) -> pd.DataFrame:
     """One line per kind of failure."""
     return pd.DataFrame(
         {
-            "Code": [group.error_code for group in groups],
+            "Code": [group.error_code or None for group in groups],
             "Status": [group.status for group in groups],
-            "Error": [group.error for group in groups],
+            "Error": [group.error or None for group in groups],
             "Endpoint": [f"{group.method} {group.name}" for group in groups],
             "Service": [group.service for group in groups],
             "Requests": [group.requests for group in groups],

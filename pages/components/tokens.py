@@ -33,16 +33,8 @@ class Token:
         return self.dark if theme == "dark" else self.light
 
 
-@dataclass(frozen=True)
-class Palette:
-    """What a figure needs besides the states: ``text`` and ``muted`` for series and labels, ``grid`` for axes."""
-
-    theme: ThemeType
-    background: str
-    text: str
-    muted: str
-    grid: str
-
+NEUTRAL: Final = "#718096"
+"""Series, targets and everything that is no state: 4:1 against both backgrounds, so it survives a change of theme."""
 
 PASS: Final = Token("✓", "blue", "circle", "", "#075985", "#7DD3FC")
 WARN: Final = Token("!", "orange", "triangle-up", ".", "#C2780A", "#FBBF24")
@@ -67,11 +59,6 @@ TOKENS: Final[dict[str | None, Token]] = {
     None: NO_DATA,
 }
 """Every state of ``slo.model``; ``None`` is a service of which the phase asks nothing."""
-
-PALETTES: Final[dict[ThemeType, Palette]] = {
-    "light": Palette("light", "#FFFFFF", "#1B2430", "#64748B", "#E3E8EE"),
-    "dark": Palette("dark", "#191919", "#EDEFF2", "#94A3B8", "#33383F"),
-}
 
 
 def word(state: str | None) -> str:

@@ -1,0 +1,125 @@
+"""The API as its callers meet it: real requests through the real application, on real stores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import demo
+from api.routes import create_api
+from desk import Desk
+from settings import Settings
+
+RUNS = demo.FOLDER / "runs"
+EVENT = next(RUNS.glob("*event-slow.json.gz"))
+EVENT_SUMMARY = next(RUNS.glob("*event-slow.summary.json"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = Desk(Settings(tmp_path / "var", slo=demo.SLO))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(desk: Desk) -> Iterator[TestClient]:
+    with TestClient(create_api(lambda: desk)) as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def demo_client(demo_desk: Desk) -> Iterator[TestClient]:
+    with TestClient(create_api(lambda: demo_desk)) as http:
+        yield http
+
+
+def test_a_run_is_uploaded_as_the_body_and_judged(client: TestClient) -> None:
+    sent = client.post(
+        "/v1/runs?service=event&phase=7A&branch=main&commit=abc&exit_code=99&label=a=b", content=EVENT.read_bytes()
+    )
+    assert sent.status_code == 201
+    answer = sent.json()
+    assert answer["created"] is True
+    assert answer["run"]["labels"] == {"a": "b"}
+    assert answer["verdict"]["verdict"] == "fail"
+    run = answer["run"]["id"]
+    assert client.get(f"/v1/runs/{run}").json()["commit"] == "abc"
+    assert client.get(f"/v1/runs/{run}/verdict").json() == answer["verdict"]
+    again = client.post("/v1/runs?service=event", content=EVENT.read_bytes())
+    assert (again.status_code, again.json()["created"], again.json()["run"]["id"]) == (200, False, run)
+
+
+def test_a_summary_comes_before_its_run(client: TestClient, desk: Desk) -> None:
+    summary = client.post("/v1/artefacts", content=EVENT_SUMMARY.read_bytes())
+    assert summary.status_code == 201
+    digest = summary.json()["artefact"]
+    sent = client.post(f"/v1/runs?service=event&artefact={digest}", content=EVENT.read_bytes()).json()
+    assert sent["findings"] == []
+    assert {a.kind for a in desk._store.record(sent["run"]["id"]).artefacts} == {"k6-json", "k6-summary-export"}
+
+
+def test_what_was_uploaded_is_not_kept_beside_the_store(client: TestClient, desk: Desk) -> None:
+    client.post("/v1/runs?service=event", content=EVENT.read_bytes())
+    assert not [path for path in (desk.settings.home / "spool").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/runs", b"", 422, "unreadable_artefact"),
+        ("POST", "/v1/runs", b"<html>login</html>", 422, "unreadable_artefact"),
+        ("POST", "/v1/runs?label=novalue", EVENT.read_bytes(), 400, "bad_request"),
+        ("POST", "/v1/runs?exit_code=many", b"x", 400, "bad_request"),
+        ("POST", f"/v1/runs?artefact={'0' * 64}", b"x", 404, "not_found"),
+        ("POST", "/v1/runs?artefact=../../etc/passwd", b"x", 404, "not_found"),
+        ("GET", "/v1/runs/ffffffff", None, 404, "not_found"),
+        ("GET", "/v1/runs/ffffffff/verdict?phase=7A", None, 404, "not_found"),
+        ("GET", "/v1/overview?phase=9Z", None, 404, "not_found"),
+        ("GET", "/v1/runs?limit=0", None, 400, "bad_request"),
+    ],
+)
+def test_an_error_has_one_shape(
+    client: TestClient, method: str, path: str, body: bytes | None, status: int, code: str
+) -> None:
+    answer = client.request(method, path, content=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.json()["error"]["message"]
+    assert client.get("/v1/runs").json() == [], "nothing was stored"
+
+
+def test_an_upload_over_the_limit_is_cut_off(client: TestClient, desk: Desk) -> None:
+    desk.spool._limit_bytes = 1000
+    answer = client.post("/v1/runs", content=b"x" * 5000)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "artefact_too_large")
+    assert not list((desk.settings.home / "spool" / "uploads").iterdir())
+
+
+def test_uploads_need_the_token_where_one_is_set_and_questions_do_not(desk: Desk) -> None:
+    with TestClient(create_api(lambda: desk, token="s3cret")) as http:
+        assert http.post("/v1/runs", content=b"x").status_code == 401
+        assert http.post("/v1/runs", content=b"x", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert http.post("/v1/runs", content=b"x", headers={"Authorization": "Bearer s3cret"}).status_code == 422
+        assert http.get("/v1/runs").status_code == 200
+
+
+def test_the_answers_are_the_services_own(demo_client: TestClient, demo_desk: Desk) -> None:
+    assert demo_client.get("/v1/healthz").json()["status"] == "ok"
+    listed = demo_client.get("/v1/runs?limit=1000").json()
+    assert [run["id"] for run in listed] == [run.id for run in demo_desk.service.runs(limit=None)]
+    assert [run["id"] for run in demo_client.get("/v1/runs?service=chat&test=chat").json()] == [
+        run.id for run in demo_desk.service.runs(limit=None) if run.test == "chat"
+    ]
+    view = demo_client.get(f"/v1/runs/{listed[0]['id']}/view?phase=7A").json()
+    assert view["run"] == listed[0]
+    overview = demo_client.get("/v1/overview?phase=7A").json()
+    assert overview["services"][0]["state"] == "fail"
+    assert demo_client.get("/v1/slo").json()["phases"][0]["id"] == "1"
+
+
+def test_the_api_documents_itself(demo_client: TestClient) -> None:
+    paths = demo_client.get("/openapi.json").json()["paths"]
+    assert {"/v1/runs", "/v1/runs/{run}", "/v1/runs/{run}/verdict", "/v1/healthz"} <= paths.keys()
+    assert all(operation["summary"] for path in paths.values() for operation in path.values())
+    assert demo_client.get("/docs").status_code == 200

@@ -1,0 +1,112 @@
+"""The run page: can it be believed, what was missed, and what it looked like."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.pages.conftest import Open, text_of
+from tests.pages.fakes import HOSTILE
+
+
+def test_the_verdict_stands_first_with_its_reasons_and_the_next_step(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    assert not page.exception
+    assert page.title[0].value == "event\\: run 7f3a91c2"
+    assert page.markdown[0].value == "#### :red-badge[✕ FAIL] event does not meet phase 7A"
+    assert "- event http_req_failed rate = 4.00 %, target < 1 %" in text_of(page)
+    assert "**Next:** Look at GET /event/search first." in text_of(page)
+
+
+def test_the_measurement_comes_before_the_objectives(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    assert [heading.value for heading in page.subheader][:2] == ["Measurement", "Objectives"]
+    assert ":blue-badge[✓ VALID] 3,396 requests, 0 findings" in text_of(page)
+
+
+def test_what_is_not_met_is_shown_and_what_is_met_is_folded(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    told = text_of(page)
+    assert told.count(":red-badge[✕ MISSED]") == 2
+    assert "95 % interval 381–421 ms · missed by 60 % · 388 ms without failed requests" in told
+    assert "too few samples: 71, p(99) needs 299" in told
+    folded = page.expander[0]
+    assert folded.label == "and 1 met"
+    assert folded.table[0].value["State"].tolist() == [":blue-badge[✓ MET]"]
+
+
+def test_a_run_that_cannot_be_believed_shows_its_findings_and_judges_no_number(run_page: Open) -> None:
+    page = run_page("morning", run="81d0c4aa", phase="7A")
+    told = text_of(page)
+    assert ":violet-badge[? INCONCLUSIVE] plan cannot be judged for phase 7A" in told
+    assert ":violet-badge[? INVALID] 1,652 requests, 3 findings" in told
+    assert "setup_failed · failed = 48 · requests = 48 · status = 500" in told
+    assert "Numbers below are not judged." in told
+    assert "MISSED" not in told
+    assert page.expander[0].label == "6 not judged"
+    assert len(page.get("plotly_chart")) == 2, "the figures stay"
+
+
+def test_each_figure_has_its_numbers_in_a_tab_and_says_what_it_shows(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    assert [tab.label for tab in page.tabs] == ["Chart", "Table"] * 2
+    requests, latency = page.get("plotly_chart")
+    assert "% failed, most at" in requests.proto.alt
+    assert latency.proto.alt.startswith("p95 was over 250 ms in ")
+    assert len(page.dataframe[0].value) == 20, "the second without requests has its line"
+
+
+def test_the_target_of_the_only_service_is_drawn(run_page: Open) -> None:
+    latency = run_page("morning", run="7f3a91c2", phase="7A").get("plotly_chart")[1]
+    labels = [note["text"] for note in json.loads(latency.proto.spec)["layout"]["annotations"]]
+    assert labels == ["target<br>250 ms"]
+
+
+def test_the_target_of_one_service_is_not_drawn_against_the_requests_of_many(run_page: Open) -> None:
+    latency = run_page("morning", run="77c2d10e", phase="7A").get("plotly_chart")[1]
+    assert "annotations" not in json.loads(latency.proto.spec)["layout"]
+
+
+def test_endpoints_and_errors_are_tables(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    tables = {next(iter(table.value.columns)): table.value for table in page.dataframe}
+    assert tables["Endpoint"]["Endpoint"].tolist() == ["GET /event/search", "POST /event", "GET /event/:id"]
+    assert tables["Code"]["Requests"].tolist() == [120, 16]
+
+
+def test_the_page_gives_its_own_full_address_and_the_verdict_as_json(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2")
+    told = text_of(page)
+    assert "http://127.0.0.1:8501/run?run=7f3a91c2&phase=7A" in told
+    assert "(api/v1/runs/7f3a91c2/verdict?phase=7A)" in told
+
+
+def test_without_a_run_in_the_address_the_latest_can_be_chosen(run_page: Open) -> None:
+    page = run_page("morning")
+    assert "The latest 7 runs of this store:" in text_of(page)
+    page.button(key="open 9be2f610").click().run()
+    assert page.title[0].value == "interest\\: run 9be2f610"
+    assert page.query_params["run"] == "9be2f610"
+
+
+def test_an_unknown_run_is_told_with_the_latest_to_choose_from(run_page: Open) -> None:
+    page = run_page("morning", run="deadbeef")
+    assert not page.exception
+    assert "run deadbeef is not in this store" in text_of(page)
+    assert "open 7f3a91c2" in [button.key for button in page.button]
+
+
+def test_without_a_config_the_run_is_shown_and_not_judged(run_page: Open) -> None:
+    page = run_page("unconfigured", run="7f3a91c2")
+    assert "There is no slo.yaml, so runs are shown and nothing is judged." in text_of(page)
+    assert "Objectives" not in [heading.value for heading in page.subheader]
+    assert len(page.get("plotly_chart")) == 2
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_a_hostile_run_is_only_text(run_page: Open, number: int) -> None:
+    page = run_page("hostile", run=f"run{number}{'&=#' if number == 0 else ''}", phase="7A")
+    assert not page.exception
+    title = page.title[0].value.replace("\\", "").replace("\N{WORD JOINER}", "")
+    assert title.startswith(f"{HOSTILE[number]}: run run{number}")

@@ -1,0 +1,137 @@
+"""Every rule: the sign that it takes, and the neighbour that it leaves alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from data.model import Artefact, Metric, MetricStats, RunMeta, RunRecord, Series, SummaryValue
+from slo.findings import RULES, concerns, find
+from tests.builders import finding, record, requests, series, threshold
+
+HEALTHY = record(*requests(service="event", name="/event"), series("iterations"))
+ARTEFACT = HEALTHY.artefacts[0]
+STATS = MetricStats(100, 1200.0, 1, 40, 12.0, 11.0, 20.0, 25.0, 31.0, 100, 9.0)
+
+
+def codes(run: RunRecord) -> list[tuple[str, str]]:
+    return [(f.code, f.severity) for f in find(run).findings]
+
+
+def artefact(**more: object) -> RunRecord:
+    return replace(HEALTHY, artefacts=(replace(ARTEFACT, **more),))  # type: ignore[arg-type]  # any field of it
+
+
+def with_summary(p95: float) -> RunRecord:
+    metric = Metric("http_req_duration", "trend", "time", stats=STATS)
+    return replace(HEALTHY, metrics=(metric,), summary=(SummaryValue("http_req_duration", "p(95)", p95),))
+
+
+def test_a_healthy_run_has_no_findings_and_is_valid() -> None:
+    assert find(HEALTHY).state == "valid"
+    assert codes(HEALTHY) == []
+
+
+def refused(n: int, code: str = "1212") -> list[Series]:
+    tags = {"service": "chat", "status": "0", "error_code": code, "error": "dial: connection refused"}
+    return [*requests(n, failed=True, **tags)]
+
+
+CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
+    "a request failed in setup": (
+        record(*requests(), *requests(3, failed=True, group="::setup")), [("setup_failed", "invalid")],
+    ),
+    "a check failed in a group of setup": (
+        record(*requests(), series("checks", 2, nonzero=1, group="::setup::seed", check="seeded")),
+        [("setup_failed", "invalid")],
+    ),
+    "setup threw (107)": (record(*requests(), meta=RunMeta(exit_code=107)), [("setup_failed", "invalid")]),
+    "setup took too long (100)": (record(*requests(), meta=RunMeta(exit_code=100)), [("setup_failed", "invalid")]),
+    "a failed teardown is not a failed setup": (record(*requests(), *requests(1, failed=True, group="::teardown")), []),
+    "nothing listens": (record(*refused(90), *requests(10, service="chat")), [("unreachable", "invalid")]),
+    "a few refused connections are failures": (record(*refused(10), *requests(90, service="chat")), []),
+    "time-outs were sent": (record(*refused(90, "1050"), *requests(10, service="chat")), [("error_storm", "suspect")]),
+    "one cause behind most failures": (
+        record(*requests(80, failed=True, service="venue"), *requests(20, service="venue")),
+        [("error_storm", "suspect")],
+    ),
+    "failures of many kinds are the service's own": (
+        record(*(s for status in ("500", "502", "503") for s in requests(30, failed=True, status=status))), [],
+    ),
+    "four per cent of failures are no storm": (record(*requests(4, failed=True), *requests(96)), []),
+    "iterations that send nothing": (
+        record(series("iterations", 500), series("http_reqs", 1, group="::setup")), [("no_requests", "invalid")],
+    ),
+    "a gRPC test sends no HTTP": (record(series("iterations"), series("grpc_req_duration")), []),
+    "interrupted (105)": (record(*requests(), meta=RunMeta(exit_code=105)), [("aborted", "suspect")]),
+    "thresholds crossed (99) are k6's own verdict": (record(*requests(), meta=RunMeta(exit_code=99)), []),
+    "a threshold that aborts was crossed": (
+        record(*requests(), thresholds=(threshold("http_req_failed", "rate<0.1", ok=False, abort=True),)),
+        [("aborted", "suspect")],
+    ),
+    "exit 99 with a threshold that aborts": (
+        record(*requests(), thresholds=(threshold("x", "rate<0.1", abort=True),), meta=RunMeta(exit_code=99)),
+        [("aborted", "suspect")],
+    ),
+    "a cut file": (artefact(truncated="the gzip stream ends early", malformed_lines=1), [("truncated", "suspect")]),
+    "a stray line": (artefact(lines=100_000, malformed_lines=1), [("malformed_lines", "info")]),
+    "many bad lines": (artefact(malformed_lines=50, first_malformed_line=7), [("malformed_lines", "suspect")]),
+    "many samples without a value": (artefact(dropped_points=50), [("malformed_lines", "suspect")]),
+    "a summary of another run": (with_summary(25.1), [("summary_mismatch", "suspect")]),
+    "the run's own summary": (with_summary(25.0), []),
+    "a URL for each request": (artefact(collapsed_tags={"name": 51234}), [("cardinality", "info")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_rule_takes_its_sign_and_no_other(case: str) -> None:
+    run, expected = CASES[case]
+    assert codes(run) == expected
+
+
+@pytest.mark.parametrize("case", [case for case, (_, expected) in CASES.items() if expected])
+def test_a_finding_says_what_and_what_to_do(case: str) -> None:
+    for found in find(CASES[case][0]).findings:
+        assert found.message
+        assert found.evidence
+        assert found.remedy
+
+
+def test_one_services_trouble_is_told_of_that_service() -> None:
+    run = record(*refused(90), *requests(service="event"))
+    (found,) = find(run).findings
+    assert found.service == "chat"
+    assert concerns(found, "chat")
+    assert not concerns(found, "event")
+    assert concerns(found, None), "the system as a whole has a broken part"
+
+
+def test_a_truncated_file_is_not_compared_with_its_summary() -> None:
+    cut = replace(with_summary(99.0), artefacts=(replace(ARTEFACT, truncated="cut"),))
+    assert codes(cut) == [("truncated", "suspect")]
+
+
+def test_csv_rounds_and_is_not_blamed_for_it() -> None:
+    rounded = replace(with_summary(25.0000004), artefacts=(replace(ARTEFACT, kind="k6-csv"),))
+    assert codes(rounded) == []
+
+
+def test_the_worst_severity_decides() -> None:
+    run = record(*refused(90), meta=RunMeta(exit_code=105))
+    assert find(run).state == "invalid"
+    assert find(replace(HEALTHY, run=replace(HEALTHY.run, meta=RunMeta(exit_code=105)))).state == "suspect"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_explains_itself(rule: object) -> None:
+    assert len((rule.__doc__ or "").split()) > 10
+
+
+def test_a_summary_alone_has_nothing_to_doubt() -> None:
+    alone = replace(HEALTHY, series=(), artefacts=(Artefact("s.json", "k6-summary-export", "0" * 64, 10),))
+    assert codes(alone) == []
+
+
+def test_findings_come_worst_first() -> None:
+    order = [f.severity for f in find(record(*refused(90), meta=RunMeta(exit_code=105))).findings]
+    assert order == sorted(order, key=["invalid", "suspect", "info"].index)
+    assert finding("info").severity == "info"

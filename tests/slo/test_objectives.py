@@ -1,0 +1,92 @@
+"""One objective, one measurement: every state, and that nothing missing is ever met."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.catalog import StoredMeasurement
+from data.model import Metric
+from slo.model import ObjectiveResult
+from slo.objectives import judge
+from slo.plan import Objective
+from tests.builders import config, finding, measured
+
+DURATION = Metric("http_req_duration", "trend", "time")
+P95 = '{service: event, sli: http_req_duration, target: "p(95) < 250ms"}'
+WARNED = (
+    '{service: event, sli: http_req_duration, target: "p(95) < 250ms", warn: "p(95) < 200ms", key: true, weight: 2}'
+)
+FAILED = '{service: event, sli: http_req_failed, target: "rate < 1%"}'
+
+
+def objective(text: str) -> Objective:
+    return config(text).phases[0].objectives[0]
+
+
+def judged(text: str, found: StoredMeasurement | None, *findings: object) -> ObjectiveResult:
+    return judge(objective(text), found, DURATION if "duration" in text else None, list(findings))  # type: ignore[arg-type]  # findings
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "state"),
+    [
+        (P95, measured(241.0), "met"),
+        (P95, measured(250.0), "missed"),
+        (P95, measured(399.0), "missed"),
+        (P95, measured(241.0, ci_low=230.0, ci_high=249.0), "met"),
+        (P95, measured(241.0, ci_low=230.0, ci_high=251.0), "at_risk"),
+        (WARNED, measured(199.0), "met"),
+        (WARNED, measured(201.0), "at_risk"),
+        (FAILED, measured(0.0, unit="ratio", ci_low=0.0, ci_high=0.02), "met"),
+        (FAILED, measured(0.005, unit="ratio", ci_low=0.001, ci_high=0.02), "at_risk"),
+        (FAILED, measured(0.04, unit="ratio", ci_low=0.03, ci_high=0.05), "missed"),
+        (P95, measured(None, problem="no samples match"), "no_data"),
+        (P95, None, "no_data"),
+        (P95, measured(100.0, problem="40 samples are too few"), "not_evaluable"),
+        (P95, measured(math.nan), "no_data"),
+    ],
+)
+def test_the_state_of_an_objective(text: str, found: StoredMeasurement | None, state: str) -> None:
+    assert judged(text, found).state == state
+
+
+def test_a_target_is_not_judged_by_numbers_that_cannot_be_believed() -> None:
+    refused = judged(P95, measured(0.0), finding("invalid", "unreachable", "event"))
+    assert refused.state == "not_evaluable"
+    assert "unreachable it is" in refused.reason
+    assert judged(P95, measured(399.0), finding("invalid", "unreachable", "event")).state == "not_evaluable"
+
+
+def test_another_services_broken_measurement_does_not_matter() -> None:
+    assert judged(P95, measured(100.0), finding("invalid", "unreachable", "chat")).state == "met"
+
+
+def test_a_target_in_the_wrong_unit_for_a_custom_metric_is_not_judged() -> None:
+    plain = objective('{service: event, sli: basket_size, target: "p(95) < 250ms"}')
+    misfit = judge(plain, measured(3.0, unit=""), Metric("basket_size", "trend", "default"), [])
+    assert misfit.state == "not_evaluable"
+    assert "does not fit" in misfit.reason
+
+
+def test_a_miss_within_the_interval_says_so() -> None:
+    doubtful = judged(P95, measured(252.0, ci_low=240.0, ci_high=265.0))
+    assert (doubtful.state, doubtful.proven) == ("missed", False)
+    assert "240–265 ms reaches the target" in doubtful.reason
+    assert judged(P95, measured(399.0, ci_low=381.0, ci_high=421.0)).proven
+
+
+def test_rounding_never_hides_a_miss() -> None:
+    assert "250.3 ms, target < 250.0 ms" in judged(P95, measured(250.3)).reason
+
+
+def test_margin_key_and_weight_are_carried() -> None:
+    found = judged(WARNED, measured(399.0))
+    assert (found.key, found.weight, found.warn) == (True, 2.0, "p(95) < 200ms")
+    assert found.margin == pytest.approx(-0.596)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_only_a_finite_value_below_the_target_is_met(value: float) -> None:
+    assert (judged(P95, measured(value)).state == "met") == (math.isfinite(value) and value < 250)

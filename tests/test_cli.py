@@ -1,0 +1,177 @@
+"""The command line as a shell sees it: a process, its output and its exit code; on a store, and against a server."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+import demo
+from api.routes import create_api
+from data.store import announce_server
+from desk import Desk
+from settings import ROOT, Settings
+
+RUNS = demo.FOLDER / "runs"
+
+pytestmark = pytest.mark.slow  # a process for each command
+
+
+def file(slug: str, kind: str = "json.gz") -> Path:
+    return next(RUNS.glob(f"*-{slug}.{kind}"))
+
+
+class Shell:
+    """Runs `phasegate` in a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.home = folder / "var"
+
+    def __call__(self, *words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PHASEGATE_")}
+        return subprocess.run(
+            [sys.executable, str(ROOT / "cli.py"), *map(str, words), *self.options],
+            cwd=self.folder,
+            env=environment | {"PHASEGATE_HOME": str(self.home)},
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+
+    def json(self, *words: str | Path) -> object:
+        done = self(*words, "--format", "json")
+        assert done.stderr == b"", done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(params=["store", "server"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    """Every command works on a local store, and against a server that holds one."""
+    (tmp_path / "slo.yaml").write_text(demo.SLO.read_text())
+    if request.param == "store":
+        yield Shell(tmp_path)
+        return
+    desk = Desk(Settings(tmp_path / "server", slo=demo.SLO))
+    app = Starlette(routes=[Mount("/api", create_api(lambda: desk))])
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Shell(tmp_path, "--server", f"http://127.0.0.1:{port}")
+    server.should_exit = True
+    thread.join()
+    desk.close()
+
+
+def ingest(shell: Shell, slug: str, service: str, *more: str) -> str:
+    answer = shell.json("ingest", file(slug), "--service", service, "--branch", "main", "--commit", "abc123", *more)
+    assert isinstance(answer, dict)
+    assert answer["created"] is True
+    return str(answer["run"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("slug", "service", "phase", "exit_code", "first_word"),
+    [
+        ("auth", "auth", "7A", 0, "✓ PASS"),
+        ("event-slow", "event", "7A", 1, "✕ FAIL"),
+        ("plan-unseeded", "plan", "1", 3, "? INCONCLUSIVE"),
+    ],
+)
+def test_a_verdict_exits_0_1_or_3(
+    shell: Shell, slug: str, service: str, phase: str, exit_code: int, first_word: str
+) -> None:
+    run = ingest(shell, slug, service, "--phase", phase)
+    done = shell("verdict", run, "--phase", phase)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == exit_code
+    assert lines[0].startswith(first_word)
+    assert lines[-1].endswith(f"exit {exit_code}")
+    assert all(len(line.rstrip()) <= 100 for line in lines)
+    assert b"\x1b[" not in done.stdout, "colour only on a terminal"
+    document = shell.json("verdict", run)
+    assert isinstance(document, dict)
+    assert (document["verdict"], document["run"]["id"]) == (first_word.split()[1].lower(), run)
+
+
+def test_a_run_comes_with_its_summary_and_labels(shell: Shell) -> None:
+    answer = shell.json("ingest", file("chat-slow"), "--summary", file("chat-slow", "summary.json"), "--label", "a=b")
+    assert isinstance(answer, dict)
+    assert answer["findings"] == []
+    assert answer["run"]["labels"] == {"a": "b"}
+    again = shell("ingest", file("chat-slow"))
+    assert again.returncode == 0
+    assert b"the same bytes" in again.stdout
+    listed = shell.json("runs")
+    assert isinstance(listed, list)
+    assert [run["id"] for run in listed] == [answer["run"]["id"]]
+
+
+def test_standard_input_is_a_file(shell: Shell) -> None:
+    done = shell("ingest", "-", "--service", "auth", stdin=file("auth").read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert b"420 requests" in done.stdout
+
+
+def test_the_overview_and_the_slo_check_answer(shell: Shell) -> None:
+    ingest(shell, "event-slow", "event")
+    assert shell("overview", "--phase", "7A").stdout.decode().startswith("✕ FAIL  Phase 7A")
+    assert b"is fine" in shell("slo", "check").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["ingest", "nowhere.json"], "no file nowhere.json"),
+        (["verdict", "ffffffff", "--phase", "7A"], "no run 'ffffffff'"),
+        (["ingest", "-", "--label", "x"], "has no value"),
+    ],
+)
+def test_an_error_is_one_message_on_standard_error_and_exit_2(shell: Shell, words: list[str], told: str) -> None:
+    done = shell(*words)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert told in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_broken_slo_yaml_says_file_line_and_column(tmp_path: Path) -> None:
+    (tmp_path / "slo.yaml").write_text("version: 1\nphases:\n  - id: 7A\n    titel: x\n")
+    done = Shell(tmp_path)("slo", "check")
+    assert done.returncode == 2
+    assert "slo.yaml:4:5" in done.stderr.decode()
+    assert "`title`" in done.stderr.decode()
+
+
+def test_a_store_in_use_names_the_server_to_talk_to(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    holder = Desk(Settings(shell.home))
+    announce_server(shell.home, "http://127.0.0.1:8599")
+    done = shell("runs")
+    holder.close()
+    assert done.returncode == 2
+    assert "--server http://127.0.0.1:8599" in done.stderr.decode()
+
+
+def test_an_unreachable_server_says_so(tmp_path: Path) -> None:
+    done = Shell(tmp_path, "--server", "http://127.0.0.1:9")("runs")
+    assert done.returncode == 2
+    assert "is `phasegate serve` running there?" in done.stderr.decode()
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    done = Shell(tmp_path)("--help")
+    words = " ".join(done.stdout.decode().replace("│", " ").split())
+    assert "k6 run --out json=results.json.gz script.js" in words
