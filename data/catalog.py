@@ -113,6 +113,16 @@ class StoredVerdict:
     document: str
 
 
+@dataclass(frozen=True)
+class StoredConfig:
+    """One row of ``slo_configs``: the text of a slo.yaml that something was judged by."""
+
+    digest: str
+    source: str
+    seen_at: datetime
+    document: str
+
+
 def add_run(connection: sa.Connection, record: RunRecord) -> None:
     """Write all rows of a run; the caller owns the transaction."""
     run = record.run
@@ -137,6 +147,12 @@ def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str
     """Insert many rows, or none."""
     if rows:
         connection.execute(table.insert(), list(rows))
+
+
+def remember_config(connection: sa.Connection, config: StoredConfig) -> None:
+    """Keep a slo.yaml, once for each digest."""
+    if connection.scalar(sa.select(slo_configs.c.digest).where(slo_configs.c.digest == config.digest)) is None:
+        connection.execute(slo_configs.insert(), [asdict(config)])
 
 
 def run_ids(connection: sa.Connection, prefix: str = "", limit: int = 10) -> list[str]:

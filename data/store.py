@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from data.catalog import RunFilter, StoredMeasurement, StoredVerdict
+    from data.catalog import RunFilter, StoredConfig, StoredMeasurement, StoredVerdict
     from data.model import Run, RunRecord
 
 SHORTEST_PREFIX = 4
@@ -125,9 +125,12 @@ class Store:
         with self._engine.connect() as connection:
             return catalog.read_verdicts(connection, run_ids, phase, config_digest, rule_version)
 
-    def add_judgement(self, measured: Sequence[StoredMeasurement], verdicts: Sequence[StoredVerdict]) -> None:
-        """Keep new measurements and verdicts, in one transaction."""
+    def add_judgement(
+        self, config: StoredConfig, measured: Sequence[StoredMeasurement], verdicts: Sequence[StoredVerdict]
+    ) -> None:
+        """Keep new measurements and verdicts, and the slo.yaml they rest on, in one transaction."""
         with self._write() as connection:
+            catalog.remember_config(connection, config)
             catalog.add_rows(connection, catalog.measurements, [asdict(m) for m in measured])
             catalog.add_rows(connection, catalog.verdicts, [asdict(v) for v in verdicts])
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _KEPT = f"kind = {POINT} AND t IS NOT NULL AND isfinite(v)"
 
+# Version 2 keeps times as differences: a block is a tenth smaller than in version 1, and written faster.
+_FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -80,17 +83,23 @@ def write_parts(
         connection.execute(
             f"""COPY (SELECT series_id, t, v FROM read_parquet({literal(path)}) JOIN tag_sets USING (tags)
                              JOIN series USING (metric, tag_set) WHERE {_KEPT} ORDER BY series_id, t)
-                TO {literal(folder / part_name(number))} (FORMAT parquet, COMPRESSION zstd)"""
+                TO {literal(folder / part_name(number))} ({_FORMAT})"""
         )
     return _describe(connection, folder), collapsed
 
 
 def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, MetricStats]:
-    """Every metric over the whole run, setup and teardown included, as k6's own summary has it."""
+    """Every metric over the whole run, setup and teardown included, as k6's own summary has it.
+
+    To be asked after :func:`write_parts`, on the same connection: only percentiles need the samples once more.
+    """
     rows = connection.execute(
-        f"""SELECT metric, count(*), sum(v), min(v), max(v), avg(v), count(*) FILTER (v <> 0), arg_max(v, t),
-                   quantile_cont(v, [0.5, 0.9, 0.95, 0.99])
-            FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) GROUP BY metric"""
+        f"""SELECT metric, sum(n)::BIGINT, sum(total), min(low), max(high), sum(total) / sum(n), sum(nonzero)::BIGINT,
+                   arg_max(latest, last_at), any_value(percentiles)
+            FROM described JOIN series USING (series_id) JOIN (
+                SELECT metric, quantile_cont(v, [0.5, 0.9, 0.95, 0.99]) AS percentiles
+                FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) GROUP BY metric
+            ) USING (metric) GROUP BY metric"""
     ).fetchall()
     return {
         metric: MetricStats(n, total, low, high, avg, med, p90, p95, p99, nonzero, last)
@@ -100,7 +109,11 @@ def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[st
 
 def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limits) -> dict[str, int]:
     """Make the tables ``tag_sets(tags, tag_set)`` and ``series(metric, tag_set, series_id)``."""
-    found = connection.execute(f"SELECT DISTINCT tags FROM {everything} WHERE {_KEPT}").fetchall()
+    connection.execute(
+        f"""CREATE TEMP TABLE written AS
+            SELECT DISTINCT metric, tags FROM {everything} WHERE {_KEPT} AND metric IS NOT NULL"""
+    )
+    found = connection.execute("SELECT DISTINCT tags FROM written").fetchall()
     texts = [text for (text,) in found]
     kept, collapsed = bounded([canonical(text, limits.tag_characters) for text in texts], limits.series)
     number = {tags: i for i, tags in enumerate(sorted(set(kept)))}
@@ -113,10 +126,9 @@ def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limi
         {"numbers": list(number.values()), "json": [orjson.dumps(dict(tags)).decode() for tags in number]},
     )
     connection.execute(
-        f"""CREATE TEMP TABLE series AS
-            SELECT metric, tag_set, (row_number() OVER (ORDER BY metric, tag_set))::BIGINT AS series_id
-            FROM (SELECT DISTINCT metric, tag_set FROM {everything} JOIN tag_sets USING (tags)
-                  WHERE {_KEPT} AND metric IS NOT NULL)"""
+        """CREATE TEMP TABLE series AS
+           SELECT metric, tag_set, (row_number() OVER (ORDER BY metric, tag_set))::BIGINT AS series_id
+           FROM (SELECT DISTINCT metric, tag_set FROM written JOIN tag_sets USING (tags))"""
     )
     names = connection.execute("SELECT count(DISTINCT metric) FROM series").fetchone()
     if names and names[0] > limits.metrics:
@@ -128,11 +140,15 @@ def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limi
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Series]:
+    connection.execute(
+        f"""CREATE TEMP TABLE described AS
+            SELECT series_id, count(*) AS n, sum(v) AS total, min(v) AS low, max(v) AS high,
+                   count(*) FILTER (v <> 0) AS nonzero, min(t) AS first_at, max(t) AS last_at, arg_max(v, t) AS latest
+            FROM read_parquet({literal(folder / PARTS)}) GROUP BY series_id"""
+    )
     rows = connection.execute(
-        f"""SELECT series_id, any_value(metric), any_value(tag_json), count(*), sum(v), min(v), max(v),
-                   count(*) FILTER (v <> 0), min(t), max(t), arg_max(v, t)
-            FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) JOIN tag_names USING (tag_set)
-            GROUP BY series_id ORDER BY series_id"""
+        """SELECT series_id, metric, tag_json, n, total, low, high, nonzero, first_at, last_at, latest
+           FROM described JOIN series USING (series_id) JOIN tag_names USING (tag_set) ORDER BY series_id"""
     ).fetchall()
     return [Series(series_id, metric, orjson.loads(tags), *rest) for series_id, metric, tags, *rest in rows]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from data.catalog import RunFilter, StoredVerdict
+from data.catalog import RunFilter, StoredConfig, StoredVerdict
 from data.errors import BadRequest, NotFound
 from slo import overview, views
 from slo.config import load_config
@@ -39,7 +39,7 @@ class ConfigSource:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
-        self._read: tuple[tuple[Path, int, int], Config] | None = None
+        self._read: tuple[tuple[Path, int, int], Config, str] | None = None
 
     def load(self) -> Config | None:
         """The configuration, or ``None`` where there is no file.
@@ -53,8 +53,13 @@ class ConfigSource:
         stat = path.stat()
         version = (path, stat.st_mtime_ns, stat.st_size)
         if self._read is None or self._read[0] != version:
-            self._read = version, load_config(path)
+            self._read = version, load_config(path), path.read_text(encoding="utf-8")
         return self._read[1]
+
+    @property
+    def text(self) -> str:
+        """The text of the configuration that was loaded last."""
+        return self._read[2] if self._read else ""
 
     def require(self) -> Config:
         """The configuration.
@@ -84,6 +89,10 @@ class Service:
         """Runs, newest first."""
         return tuple(run_ref(run) for run in self._store.runs(where or RunFilter(), limit))
 
+    def count(self) -> int:
+        """How many runs are stored."""
+        return self._store.count_runs()
+
     def run(self, run_id: str) -> RunRef:
         """One run by its id, or the beginning of it."""
         return run_ref(self._store.find_run(run_id))
@@ -103,10 +112,8 @@ class Service:
         run = self._store.find_run(run_id)
         record = self._store.record(run.id)
         config = self._config.load()
-        chosen = phase or run.meta.phase
-        if config and chosen is None and config.phases:
-            chosen = config.phases[0].id
-        verdict = self._verdicts([run], config, config.phase(chosen))[run.id] if config and chosen else None
+        chosen = _shown_phase(config, phase, run) if config else None
+        verdict = self._verdicts([run], config, chosen)[run.id] if config and chosen else None
         bin_s = views.bin_size_s(run.duration_s or 0)
         return RunView(
             run=run_ref(run),
@@ -158,7 +165,8 @@ class Service:
                 measured += fresh.new
                 judged.append(self._judged(record, config, phase, fresh.all))
         if judged:
-            self._store.add_judgement(measured, [_stored(verdict) for verdict in judged])
+            kept = StoredConfig(config.digest, config.source, self._clock(), self._config.text)
+            self._store.add_judgement(kept, measured, [_stored(verdict) for verdict in judged])
         return found | {verdict.run.id: verdict for verdict in judged}
 
     def _measured(self, record: RunRecord, phase: Phase) -> _Measured:
@@ -240,6 +248,13 @@ def _phase_of(config: Config, phase: str | None) -> Phase:
         return config.phase(phase)
     known = ", ".join(p.id for p in config.phases)
     raise BadRequest("no phase was named, neither now nor at upload", help=f"add --phase with one of: {known}")
+
+
+def _shown_phase(config: Config, phase: str | None, run: Run) -> Phase:
+    """The phase asked for, else the one named at upload if slo.yaml (still) has it, else the first."""
+    if phase is not None:
+        return config.phase(phase)
+    return next((p for p in config.phases if p.id == run.meta.phase), config.phases[0])
 
 
 def _phases(config: Config | None) -> tuple[PhaseRef, ...]:

@@ -105,7 +105,7 @@ def test_uploads_need_the_token_where_one_is_set_and_questions_do_not(desk: Desk
 
 
 def test_the_answers_are_the_services_own(demo_client: TestClient, demo_desk: Desk) -> None:
-    assert demo_client.get("/v1/healthz").json()["status"] == "ok"
+    assert demo_client.get("/v1/healthz").json()["runs"] == 22
     listed = demo_client.get("/v1/runs?limit=1000").json()
     assert [run["id"] for run in listed] == [run.id for run in demo_desk.service.runs(limit=None)]
     assert [run["id"] for run in demo_client.get("/v1/runs?service=chat&test=chat").json()] == [

@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import demo
 from data.blocks import file_digest
+from data.catalog import slo_configs
 from data.errors import BadRequest, ConfigError, NotFound
 from data.model import RunMeta
 from desk import Desk
@@ -181,3 +183,13 @@ def test_the_clock_is_the_callers(demo_desk: Desk) -> None:
     service = Service(demo_desk._store, ConfigSource([demo.SLO]), clock=lambda: START)
     venue = next(r for r in demo_desk.service.runs(limit=None) if r.service == "venue")
     assert service.verdict(venue.id, "8").judged_at == START
+
+
+def test_the_slo_yaml_that_was_judged_by_is_kept_once(own_desk: Desk, tmp_path: Path) -> None:
+    shutil.copyfile(demo.SLO, tmp_path / "slo.yaml")
+    run = own_desk.service.runs()[0].id
+    verdicts = [own_desk.service.verdict(run, phase) for phase in ("1", "7A", "8")]
+    with own_desk._store._engine.connect() as connection:
+        kept = connection.execute(sa.select(slo_configs)).mappings().all()
+    assert [(row["digest"], row["document"]) for row in kept] == [(verdicts[0].config_digest, demo.SLO.read_text())]
+    own_desk.close()
