@@ -10,6 +10,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -29,10 +30,11 @@ _Text = Annotated[str | None, Query(max_length=200)]
 
 def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     """The API over the desk that ``get_desk`` gives; uploads need ``token`` as bearer where one is set."""
-    api = FastAPI(
+    api = FastAPIOffline(
         title="Phasegate",
         version=VERSION,
         description="Load-test runs in, release decisions out. Nothing that is missing counts as met.",
+        redoc_url=None,
     )
     api.include_router(_questions(get_desk), prefix="/v1")
     api.include_router(_uploads(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])

@@ -5,7 +5,8 @@
     blocks/<run id>/manifest.json      the run's record (``data.model.RunRecord``) and the checksum of every part
                     part-0.parquet     series_id BIGINT, t TIMESTAMPTZ, v DOUBLE; sorted by series and time; zstd
 
-A block is built in the spool, made durable, and renamed into place; the rename is the moment it exists.
+A block is built in the spool, made durable, and renamed into place. The rename is the moment it exists: the catalog
+follows, at once or when the store is opened next.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def remember_config(connection: sa.Connection, config: StoredConfig) -> None:
         connection.execute(slo_configs.insert(), [asdict(config)])
 
 
-def run_ids(connection: sa.Connection, prefix: str = "", limit: int = 10) -> list[str]:
+def run_ids(connection: sa.Connection, prefix: str = "", limit: int | None = 10) -> list[str]:
     """Ids that start with ``prefix``, in order."""
     found = sa.select(runs.c.id).where(runs.c.id.startswith(prefix, autoescape=True))
     return list(connection.scalars(found.order_by(runs.c.id).limit(limit)))

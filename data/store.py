@@ -59,7 +59,7 @@ class Store:
         except sa.exc.DBAPIError as error:
             self._engine.dispose()
             raise self._explained(error) from error
-        self._sweep()
+        self._recover()
         self.samples: SampleEngine = DuckDBSamples(self._blocks)
 
     def close(self) -> None:
@@ -144,25 +144,38 @@ class Store:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
-        # After every commit: an empty log cannot be replayed wrongly. A checkpoint that must wait for a reader
-        # is no error; the next one does it.
+        # After every commit: an empty log cannot be replayed wrongly. Open readers do not hold it up.
         if self._engine.dialect.name == "duckdb":
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("CHECKPOINT")
 
-    def _sweep(self) -> None:
+    def _recover(self) -> None:
+        """Empty the spool; take in blocks that are whole but not in the catalog, and remove those that are not whole.
+
+        So a crash between a block's rename and the catalog's commit loses nothing, and a lost catalog is rebuilt.
+        """
         shutil.rmtree(self.spool, ignore_errors=True)
         self.spool.mkdir()
         with self._engine.connect() as connection:
-            known = set(catalog.run_ids(connection, limit=1_000_000_000))
-        for folder in self._blocks.iterdir():
-            if folder.name not in known:
+            known = set(catalog.run_ids(connection, limit=None))
+        for folder in sorted(self._blocks.iterdir()):
+            if folder.name in known:
+                continue
+            try:
+                record = blocks.read_manifest(folder).record
+            except StoreError:
                 shutil.rmtree(folder)
+                continue
+            with self._write() as connection:
+                catalog.add_run(connection, record)
 
     def _explained(self, error: sa.exc.DBAPIError) -> StoreError | StoreLocked:
         text = str(error.orig)
         if "Could not set lock" not in text:
-            return StoreError(f"the catalog in {self.home} cannot be opened: {text}")
+            return StoreError(
+                f"the catalog in {self.home} cannot be opened: {text.splitlines()[0]}",
+                help="move catalog.duckdb away and start again: runs are taken in again from their blocks",
+            )
         url = server_url(self.home)
         where = f"a server at {url}" if url else "another process"
         return StoreLocked(

@@ -12,7 +12,8 @@ from data.errors import BadInput
 from data.k6_metrics import metric_named
 from data.model import Metric, MetricStats, Series, Threshold
 from data.sql import literal
-from ingest.stage import DEFINITION, POINT
+from ingest.record import Window
+from ingest.stage import DEFINITION, HEADER, POINT
 from ingest.summary import metric_contains, metric_type
 from ingest.tags import bounded, canonical
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from ingest.limits import Limits
+    from ingest.stage import Refused
 
-_KEPT = f"kind = {POINT} AND t IS NOT NULL AND isfinite(v)"
+# Times that a calendar shows, and values whose sums and squares stay finite.
+_KEPT = f"kind = {POINT} AND t BETWEEN TIMESTAMPTZ '1970-01-01Z' AND TIMESTAMPTZ '9999-01-01Z' AND abs(v) <= 1e100"
 
 # Version 2 keeps times as differences: a block is a tenth smaller than in version 1, and written faster.
 _FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
@@ -40,14 +43,23 @@ class Counts:
     dropped: int
 
 
-def counts(connection: duckdb.DuckDBPyConnection, staged: Path) -> Counts:
+def counts(connection: duckdb.DuckDBPyConnection, staged: Path, refused: Refused) -> Counts:
     """Lines, points kept, lines that could not be read, and points without a finite value or a time."""
-    row = connection.execute(
+    lines, points, malformed, dropped = connection.execute(
         f"""SELECT count(*), count(*) FILTER ({_KEPT}), count(*) FILTER (kind IS NULL),
-                   count(*) FILTER (kind = {POINT} AND (t IS NULL OR v IS NULL OR NOT isfinite(v)))
+                   count(*) FILTER (kind = {POINT} AND ({_KEPT}) IS NOT TRUE)
             FROM read_parquet({literal(staged)})"""
-    ).fetchone()
-    return Counts(*(row or (0, 0, 0, 0)))
+    ).fetchall()[0]
+    return Counts(lines + refused.lines, points, malformed + refused.lines, dropped)
+
+
+def window(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) -> Window:
+    """When the samples of a staged file were taken, and their test ids."""
+    first, last, ids = connection.execute(
+        f"""SELECT min(t), max(t), array_agg(DISTINCT json_extract_string(tags, '$.testid')) FILTER (json_valid(tags))
+            FROM read_parquet({literal(staged)}) WHERE {_KEPT}"""
+    ).fetchall()[0]
+    return Window(name, first, last, frozenset(i for i in ids or () if i))
 
 
 def definitions(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) -> list[tuple[Metric, list[Threshold]]]:
@@ -57,16 +69,17 @@ def definitions(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) 
         BadInput: a metric is defined twice, so the file holds more than one run.
     """
     rows = connection.execute(
-        f"SELECT metric, any_value(tags), count(*) FROM read_parquet({literal(staged)}) WHERE kind = {DEFINITION} "
-        "AND metric IS NOT NULL GROUP BY metric ORDER BY metric"
+        f"SELECT metric, kind = {HEADER}, any_value(tags), count(*) FROM read_parquet({literal(staged)}) "
+        f"WHERE kind IN ({DEFINITION}, {HEADER}) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    if repeated := [(metric, n) for metric, _, n in rows if n > 1]:
-        metric, n = repeated[0]
-        raise BadInput(
-            f"{name} holds {n} runs one after the other: k6 defines each metric once, and {metric} comes {n} times",
-            help="upload each run on its own; parts of one run go as separate files of one upload",
-        )
-    return [_definition(metric, orjson.loads(data)) for metric, data, _ in rows]
+    for metric, is_header, _, n in rows:
+        if is_header or n > 1:
+            what = f"the CSV header comes {n + 1}" if is_header else f"the definition of {metric} comes {n}"
+            raise BadInput(
+                f"{name} holds several runs one after the other: {what} times",
+                help="upload each run on its own; parts of one run go as separate files of one upload",
+            )
+    return [_definition(metric, orjson.loads(data)) for metric, _, data, _ in rows]
 
 
 def write_parts(
@@ -111,7 +124,7 @@ def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limi
     """Make the tables ``tag_sets(tags, tag_set)`` and ``series(metric, tag_set, series_id)``."""
     connection.execute(
         f"""CREATE TEMP TABLE written AS
-            SELECT DISTINCT metric, tags FROM {everything} WHERE {_KEPT} AND metric IS NOT NULL"""
+            SELECT DISTINCT metric, tags FROM {everything} WHERE {_KEPT}"""
     )
     found = connection.execute("SELECT DISTINCT tags FROM written").fetchall()
     texts = [text for (text,) in found]
@@ -178,5 +191,8 @@ def _thresholds(metric: str, listed: list[Any]) -> Iterable[Threshold]:
 
 
 def _json_list(text: object) -> list[Any]:
-    found = orjson.loads(text) if isinstance(text, str) else None
+    try:
+        found = orjson.loads(text) if isinstance(text, str) else None
+    except orjson.JSONDecodeError:  # a plain string, or lists nested without end
+        return []
     return found if isinstance(found, list) else []

@@ -1,12 +1,14 @@
 """k6's NDJSON and CSV into one staged Parquet shape, read by DuckDB itself.
 
-The staged file has a row per line: ``kind`` (0 point, 1 metric definition, 2 another object, NULL not readable),
-``metric``, ``tags`` (JSON text of the tags; of a definition, its data), ``t`` (TIMESTAMPTZ) and ``v`` (DOUBLE).
+The staged file has a row per line: ``kind`` (0 point, 1 metric definition, 2 another object, 3 CSV header that comes
+again, NULL not k6's), ``metric``, ``tags`` (JSON text of the tags; of a definition, its data), ``t`` (TIMESTAMPTZ) and
+``v`` (DOUBLE). CSV rows that do not fit their header are left out and counted.
 Tag texts repeat, so Parquet's dictionary keeps them small until they are interned.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -20,76 +22,113 @@ if TYPE_CHECKING:
     from ingest.limits import Limits
     from ingest.recognise import Shape
 
-POINT, DEFINITION = 0, 1
+POINT, DEFINITION, HEADER = 0, 1, 3
+METRIC_BYTES = 128
+"""k6's own limit for the name of a metric."""
 
 # Read again at once and thrown away: cheap to write comes first. DuckDB holds a row group per thread in memory.
 _FORMAT = "FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE 40960"
 
-_NDJSON = """
-    SELECT CASE type WHEN 'Point' THEN 0 WHEN 'Metric' THEN 1
-                     ELSE CASE WHEN metric IS NULL AND type IS NULL THEN NULL ELSE 2 END END::UTINYINT AS kind,
+_NDJSON = f"""
+    SELECT CASE WHEN type IS NULL OR metric IS NULL OR strlen(metric) > {METRIC_BYTES} THEN NULL
+                WHEN type = 'Point' THEN {POINT} WHEN type = 'Metric' THEN {DEFINITION} ELSE 2 END::UTINYINT AS kind,
            metric,
            CASE WHEN type = 'Metric'
                 THEN json_object('type', data.type, 'contains', data.contains,
                                  'thresholds', data.thresholds, 'submetrics', data.submetrics)::VARCHAR
-                ELSE coalesce(data.tags, '{}') END AS tags,
+                ELSE coalesce(data.tags, '{{}}') END AS tags,
            TRY_CAST(data.time AS TIMESTAMPTZ) AS t,
            data.value AS v
-    FROM read_ndjson($source, ignore_errors = true, columns = {
+    FROM read_ndjson($source, ignore_errors = true, maximum_object_size = $line_bytes, columns = {{
         metric: 'VARCHAR', type: 'VARCHAR',
         data: 'STRUCT("time" VARCHAR, "value" DOUBLE, tags VARCHAR, "type" VARCHAR, contains VARCHAR,
-                      thresholds VARCHAR, submetrics VARCHAR)'})
+                      thresholds VARCHAR, submetrics VARCHAR)'}})
 """
 
 # k6 writes whole numbers of s, ms, us or ns, or RFC 3339; a whole number's size tells which, from 1973 to 5138.
 _CSV_TIME = """
     CASE WHEN try_cast(timestamp AS BIGINT) IS NULL THEN TRY_CAST(timestamp AS TIMESTAMPTZ)
-         ELSE make_timestamptz(CASE WHEN abs(timestamp::BIGINT) < 100000000000 THEN timestamp::BIGINT * 1000000
-                                    WHEN abs(timestamp::BIGINT) < 100000000000000 THEN timestamp::BIGINT * 1000
-                                    WHEN abs(timestamp::BIGINT) < 100000000000000000 THEN timestamp::BIGINT
+         WHEN timestamp::BIGINT < 0 THEN NULL
+         ELSE make_timestamptz(CASE WHEN timestamp::BIGINT < 100000000000 THEN timestamp::BIGINT * 1000000
+                                    WHEN timestamp::BIGINT < 100000000000000 THEN timestamp::BIGINT * 1000
+                                    WHEN timestamp::BIGINT < 100000000000000000 THEN timestamp::BIGINT
                                     ELSE timestamp::BIGINT // 1000 END) END
 """
+# k=v&k=v, unescaped: the first = of each piece separates. As JSON text, where the last of two equal keys counts.
+_CSV_EXTRA_TAGS = """
+    coalesce(array_to_string(list_transform(
+        list_filter(string_split(extra_tags, '&'), lambda p: contains(p, '=')),
+        lambda p: ',' || to_json(split_part(p, '=', 1)) || ':' || to_json(substr(p, instr(p, '=') + 1))), ''), '')
+"""
 _CSV_OWN = ("metric_name", "timestamp", "metric_value", "extra_tags", "metadata")
+_CSV_LINE_BYTES = 1 << 16
+_CSV_REFUSED_KEPT = 100_000
 
 
-def stage(connection: duckdb.DuckDBPyConnection, source: Path, shape: Shape, target: Path, limits: Limits) -> None:
-    """Read a plain file of ``shape`` into the staged file ``target``.
+@dataclass(frozen=True)
+class Refused:
+    """CSV rows that do not fit their header: how many (of very many, at least so many) and the first one's line."""
+
+    lines: int = 0
+    first_line: int | None = None
+
+
+def stage(connection: duckdb.DuckDBPyConnection, source: Path, shape: Shape, target: Path, limits: Limits) -> Refused:
+    """Read a plain file of ``shape`` into the staged file ``target``; return the rows that were left out.
 
     Raises:
         UnreadableArtefact: a line is too long, or the CSV header is not k6's.
     """
-    select = _NDJSON if shape == "k6-json" else _csv_select(source)
+    if shape == "k6-csv":
+        _copy(connection, _csv_select(source), target, {"source": str(source)})
+        return _refused(connection)
     try:
-        connection.execute(f"COPY ({select}) TO {literal(target)} ({_FORMAT})", {"source": str(source)})
+        _copy(connection, _NDJSON, target, {"source": str(source), "line_bytes": limits.line_bytes})
     except duckdb.InvalidInputException as error:
-        if "maximum_object_size" in str(error):
-            raise ArtefactTooLarge(
-                f"a line is longer than {limits.line_bytes >> 20} MiB; k6's lines are a few hundred bytes",
-                help="upload the file that k6 wrote",
-            ) from error
-        raise UnreadableArtefact(f"could not be read: {str(error).splitlines()[0]}") from error
+        if "maximum_object_size" not in str(error):
+            raise UnreadableArtefact(f"could not be read: {str(error).splitlines()[0]}") from error
+        raise ArtefactTooLarge(
+            f"a line is longer than {limits.line_bytes >> 20} MiB; k6's lines are a few hundred bytes",
+            help="upload the file that k6 wrote",
+        ) from error
+    return Refused()
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path, parameters: dict[str, object]) -> None:
+    connection.execute(f"COPY ({select}) TO {literal(target)} ({_FORMAT})", parameters)
+
+
+def _refused(connection: duckdb.DuckDBPyConnection) -> Refused:
+    lines, first_line = connection.execute("SELECT count(DISTINCT line), min(line) FROM refused").fetchall()[0]
+    connection.execute("DROP TABLE refused; DROP TABLE refused_scans")
+    return Refused(lines, first_line)
 
 
 def _csv_select(source: Path) -> str:
+    header = _csv_header(source)
+    columns = "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header) + "}"
+    tags = "".join(f", {literal(column)}, {name(column)}" for column in header if column not in _CSV_OWN)
+    return f"""
+        SELECT CASE WHEN metric_name = 'metric_name' THEN {HEADER}
+                    WHEN metric_name IS NULL OR strlen(metric_name) > {METRIC_BYTES} THEN NULL
+                    ELSE {POINT} END::UTINYINT AS kind,
+               metric_name AS metric,
+               left(json_object('', ''{tags})::VARCHAR, -1) || {_CSV_EXTRA_TAGS} || '}}' AS tags,
+               {_CSV_TIME} AS t,
+               try_cast(metric_value AS DOUBLE) AS v
+        FROM read_csv($source, header = true, delim = ',', quote = '"', escape = '"', columns = {columns},
+                      auto_detect = false, max_line_size = {_CSV_LINE_BYTES}, store_rejects = true,
+                      rejects_table = 'refused', rejects_scan = 'refused_scans', rejects_limit = {_CSV_REFUSED_KEPT})
+    """
+
+
+def _csv_header(source: Path) -> list[str]:
     with source.open("rb") as file:
-        header = file.readline(1 << 16).decode("utf-8", "replace").strip().split(",")
-    if header[:3] != ["metric_name", "timestamp", "metric_value"] or "extra_tags" not in header:
+        header = file.readline(_CSV_LINE_BYTES).decode("utf-8-sig", "replace").strip().split(",")
+    known = header[:3] == ["metric_name", "timestamp", "metric_value"] and "extra_tags" in header
+    if not known or len({column.lower() for column in header}) < len(header):
         raise UnreadableArtefact(
             f"the CSV header is not k6's: {','.join(header)[:120]}",
             help="expected metric_name,timestamp,metric_value,...,extra_tags,metadata",
         )
-    columns = "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header) + "}"
-    tags = ", ".join(f"{literal(column)}, {name(column)}" for column in header if column not in _CSV_OWN)
-    # extra_tags is k=v&k=v, unescaped: the first = of each piece separates.
-    extra = """CASE WHEN extra_tags IS NULL THEN '{}' ELSE to_json(map_from_entries(list_transform(
-        list_filter(string_split(extra_tags, '&'), lambda p: contains(p, '=')),
-        lambda p: {'k': split_part(p, '=', 1), 'v': substr(p, instr(p, '=') + 1)})))::VARCHAR END"""
-    return f"""
-        SELECT CASE WHEN metric_name IS NULL OR metric_value IS NULL THEN NULL ELSE {POINT} END::UTINYINT AS kind,
-               metric_name AS metric,
-               json_merge_patch(json_object({tags}), {extra})::VARCHAR AS tags,
-               {_CSV_TIME} AS t,
-               try_cast(metric_value AS DOUBLE) AS v
-        FROM read_csv($source, header = true, delim = ',', quote = '"', escape = '"', columns = {columns},
-                      auto_detect = false, null_padding = true, ignore_errors = true, strict_mode = false)
-    """
+    return header

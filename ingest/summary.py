@@ -23,6 +23,7 @@ from data.model import ArtefactKind, Metric, MetricContains, MetricType, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _DURATION_UNITS_PER_S = 1000.0
 _STAT_NAMES = {"passes": "passes", "fails": "fails", "matches": "passes"}
@@ -42,32 +43,42 @@ class Summary:
     script_hash: str | None = None
 
 
-def parse_summary(text: bytes, name: str, max_bytes: int) -> Summary:
+def parse_summary(path: Path, name: str, max_bytes: int) -> Summary:
     """Read a summary document.
 
     Raises:
         ArtefactTooLarge: it is larger than ``max_bytes``.
-        UnreadableArtefact: it is not JSON, or not a summary of k6.
+        UnreadableArtefact: it is not JSON, not a summary of k6, or one without any number.
     """
-    if len(text) > max_bytes:
-        raise ArtefactTooLarge(f"{name} is a JSON document of {len(text):,} bytes; a k6 summary is far smaller")
+    if (size := path.stat().st_size) > max_bytes:
+        raise ArtefactTooLarge(
+            f"{name} is a JSON document of {size:,} bytes; a k6 summary is far smaller",
+            help="k6's --out json writes one object per line; a summary has some kilobytes",
+        )
     try:
-        document = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         raise UnreadableArtefact(
             f"{name} is not valid JSON: {error}", help="is the file complete? k6 writes it when the test ends"
         ) from error
+    summary = _summary(document)
+    if summary is None or not summary.values:
+        raise UnreadableArtefact(
+            f"{name} is JSON, but not a summary of k6",
+            help="expected the file of --summary-export, or the data of handleSummary",
+        )
+    return summary
+
+
+def _summary(document: Any) -> Summary | None:  # noqa: ANN401  # any JSON
     match document:
         case {"results": {"metrics": list()}}:
             return _machine(document)
         case {"metrics": dict() as metrics} if any(isinstance(m, dict) and "values" in m for m in metrics.values()):
             return _handle_summary(document, metrics)
-        case {"metrics": dict() as metrics} if metrics:
+        case {"metrics": dict() as metrics}:
             return _export(metrics)
-    raise UnreadableArtefact(
-        f"{name} is JSON, but not a summary of k6",
-        help="expected the file of --summary-export, or the data of handleSummary",
-    )
+    return None
 
 
 def _export(metrics: dict[str, Any]) -> Summary:

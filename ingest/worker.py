@@ -29,7 +29,7 @@ from ingest import block
 from ingest.inflate import MAGIC, inflate
 from ingest.limits import Limits
 from ingest.recognise import Shape
-from ingest.record import Identity, Window, assemble, check_parts
+from ingest.record import Identity, assemble, check_parts
 from ingest.stage import stage
 from ingest.summary import Summary, parse_summary
 
@@ -118,8 +118,8 @@ class Worker:
         blocks.write_manifest(self._block, record)
 
     def _summary(self, file: JobFile) -> tuple[Artefact, Summary]:
-        text, truncated = self._plain(file)
-        summary = parse_summary(text.read_bytes(), file.name, self._job.limits.summary_bytes)
+        plain, truncated = self._plain(file)
+        summary = parse_summary(plain, file.name, self._job.limits.summary_bytes)
         return Artefact(file.name, summary.kind, file.digest, file.path.stat().st_size, truncated=truncated), summary
 
     def _plain(self, file: JobFile) -> tuple[Path, str | None]:
@@ -135,14 +135,16 @@ class Worker:
         plain, truncated = self._plain(file)
         target = self._scratch / f"stage-{number}.parquet"
         with self._progress("read"):
-            stage(self._db, plain, file.shape, target, self._job.limits)
-        found = block.counts(self._db, target)
+            refused = stage(self._db, plain, file.shape, target, self._job.limits)
+        found = block.counts(self._db, target, refused)
         if not found.points:
             raise UnreadableArtefact(
                 f"{file.name} holds no k6 samples: {found.lines:,} lines, {found.malformed:,} of them unreadable",
                 help="check that k6 ran: a run without any sample leaves nothing to judge",
             )
-        first_malformed = _first_malformed(plain) if found.malformed else None
+        first_malformed = refused.first_line
+        if found.malformed and file.shape == "k6-json":
+            first_malformed = _first_malformed(plain)
         if found.malformed and not truncated and _ends_mid_line(plain):
             truncated = "the file ends in the middle of a line"
         if plain != file.path:
@@ -157,16 +159,9 @@ class Worker:
         if not staged:
             return [], {}
         if len(staged) > 1:
-            check_parts([self._window(s) for s in staged])
+            check_parts([block.window(self._db, s.file, s.artefact.name) for s in staged])
         with self._progress("sort"):
             return block.write_parts(self._db, [s.file for s in staged], self._block, self._job.limits)
-
-    def _window(self, staged: Staged) -> Window:
-        first, last, ids = self._db.execute(
-            f"""SELECT min(t), max(t), array_agg(DISTINCT json_extract_string(tags, '$.testid'))
-                FROM read_parquet({literal(staged.file)}) WHERE kind = 0"""
-        ).fetchall()[0]
-        return Window(staged.artefact.name, first, last, frozenset(i for i in ids if i))
 
     @contextmanager
     def _progress(self, step: str) -> Iterator[None]:
@@ -188,15 +183,20 @@ class Worker:
 
 
 def _first_malformed(plain: Path) -> int | None:
-    """The first line that is no JSON object; only asked of files that have one."""
+    """The first line that is not k6's; only asked of files that have one."""
     with plain.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                if line.strip() and not isinstance(orjson.loads(line), dict):
-                    return number
-            except orjson.JSONDecodeError:
-                return number
-    return None
+        return next((number for number, line in enumerate(lines, start=1) if line.strip() and not _is_k6s(line)), None)
+
+
+def _is_k6s(line: bytes) -> bool:
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:  # as DuckDB does, take NaN for JSON: such a sample is dropped, not malformed
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(document, dict) and {"type", "metric"} <= document.keys()
 
 
 def _ends_mid_line(plain: Path) -> bool:

@@ -249,7 +249,7 @@ def cardinality(record: RunRecord) -> Iterator[Finding]:
 
 
 RULES = (
-    setup_failed, unreachable, no_requests, error_storm, aborted, truncated, malformed_lines, summary_mismatch,
+    unreachable, setup_failed, no_requests, error_storm, aborted, truncated, malformed_lines, summary_mismatch,
     cardinality,
 )  # fmt: skip
 """Every rule, in the order in which their causes come."""
