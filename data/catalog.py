@@ -126,18 +126,19 @@ class StoredConfig:
 def add_run(connection: sa.Connection, record: RunRecord) -> None:
     """Write all rows of a run; the caller owns the transaction."""
     run = record.run
-    meta = asdict(run.meta) | {"labels": _dump(run.meta.labels)}
+    meta = vars(run.meta) | {"labels": _dump(run.meta.labels)}
     row = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "meta"}
     connection.execute(runs.insert(), [row | {"services": _dump(run.services)} | meta])
+    # vars, not asdict: its deep copies would take most of the time of a run with many series.
     children: dict[sa.Table, Iterable[dict[str, Any]]] = {
-        artefacts: (asdict(a) | {"collapsed_tags": _dump(a.collapsed_tags)} for a in record.artefacts),
+        artefacts: (vars(a) | {"collapsed_tags": _dump(a.collapsed_tags)} for a in record.artefacts),
         metrics: (
-            asdict(m) | {"submetrics": _dump(m.submetrics), "stats": m.stats and _dump(asdict(m.stats))}
+            vars(m) | {"submetrics": _dump(m.submetrics), "stats": m.stats and _dump(vars(m.stats))}
             for m in record.metrics
         ),
-        series: (asdict(s) | {"tags": _dump(s.tags)} for s in record.series),
-        thresholds: (asdict(t) for t in record.thresholds),
-        summary_values: (asdict(v) for v in record.summary),
+        series: (vars(s) | {"tags": _dump(s.tags)} for s in record.series),
+        thresholds: (vars(t) for t in record.thresholds),
+        summary_values: (vars(v) for v in record.summary),
     }
     for table, rows in children.items():
         add_rows(connection, table, [{"run_id": run.id} | row for row in rows])
@@ -168,7 +169,7 @@ def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) ->
         if (wanted := getattr(where, name)) is not None:
             query = query.where(runs.c[name] == wanted)
     if where.service is not None:
-        named = json.dumps(where.service)
+        named = _dump(where.service)
         query = query.where(sa.or_(runs.c.service == where.service, runs.c.services.contains(named, autoescape=True)))
     newest = sa.func.coalesce(runs.c.started_at, runs.c.received_at).desc()
     return [_run(row) for row in connection.execute(query.order_by(newest, runs.c.id).limit(limit)).mappings()]

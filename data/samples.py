@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from data.blocks import PARTS
-from data.errors import StoreError
+from data.errors import BadRequest, StoreError
 from data.sql import literal
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ class SampleEngine(Protocol):
         ...
 
     def query(self, run_id: str, sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """A read-only query over the run's ``samples(series_id, t, v)``."""
+        """One SELECT over the run's ``samples(series_id, t, v)``.
+
+        Raises:
+            BadRequest: it is something else.
+        """
         ...
 
 
@@ -103,6 +107,9 @@ class DuckDBSamples:
 
     def query(self, run_id: str, sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """See :class:`SampleEngine`."""
+        # The folder that may be read could be written to as well: let nothing through that writes.
+        if [statement.type for statement in self._root.extract_statements(sql)] != [duckdb.StatementType.SELECT]:
+            raise BadRequest("samples are only read", help="ask one SELECT of samples(series_id, t, v)")
         parts = self._parts(run_id)
         if not parts:
             return []

@@ -43,22 +43,33 @@ class Store:
 
         Raises:
             StoreLocked: another process holds it.
-            StoreError: it is damaged, or newer than this version.
+            StoreError: it is damaged, newer than this version, or no place to write to.
         """
         self.home = home.resolve()
         self.spool = self.home / "spool"
         self._blocks = self.home / "blocks"
-        self._blocks.mkdir(parents=True, exist_ok=True)
+        try:
+            self._blocks.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"no store can be made in {self.home}: {error.strerror}",
+                help="point PHASEGATE_HOME at a folder that you may write to",
+            ) from error
         self._writing = threading.Lock()
         self._engine = sa.create_engine(
             f"duckdb:///{self.home / 'catalog.duckdb'}",
             connect_args={"config": {"memory_limit": "512MB", "threads": 1}},
         )
+        # Times come back in UTC wherever the process runs.
+        sa.event.listen(self._engine, "connect", lambda connection, _: connection.execute("SET TimeZone = 'UTC'"))
         try:
             migrate(self._engine, self._checkpoint)
         except sa.exc.DBAPIError as error:
             self._engine.dispose()
             raise self._explained(error) from error
+        except StoreError:
+            self._engine.dispose()
+            raise
         self._recover()
         self.samples: SampleEngine = DuckDBSamples(self._blocks)
 
@@ -155,7 +166,7 @@ class Store:
         So a crash between a block's rename and the catalog's commit loses nothing, and a lost catalog is rebuilt.
         """
         shutil.rmtree(self.spool, ignore_errors=True)
-        self.spool.mkdir()
+        self.spool.mkdir(exist_ok=True)
         with self._engine.connect() as connection:
             known = set(catalog.run_ids(connection, limit=None))
         for folder in sorted(self._blocks.iterdir()):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ingest.stage import Refused
 
 # Times that a calendar shows, and values whose sums and squares stay finite.
-_KEPT = f"kind = {POINT} AND t BETWEEN TIMESTAMPTZ '1970-01-01Z' AND TIMESTAMPTZ '9999-01-01Z' AND abs(v) <= 1e100"
+_KEPT = f"kind = {POINT} AND t BETWEEN '1970-01-01'::TIMESTAMPTZ AND '9999-01-01'::TIMESTAMPTZ AND abs(v) <= 1e100"
 
 # Version 2 keeps times as differences: a block is a tenth smaller than in version 1, and written faster.
 _FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
@@ -56,7 +56,8 @@ def counts(connection: duckdb.DuckDBPyConnection, staged: Path, refused: Refused
 def window(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) -> Window:
     """When the samples of a staged file were taken, and their test ids."""
     first, last, ids = connection.execute(
-        f"""SELECT min(t), max(t), array_agg(DISTINCT json_extract_string(tags, '$.testid')) FILTER (json_valid(tags))
+        f"""SELECT min(t), max(t),
+                   array_agg(DISTINCT json_extract_string(CASE WHEN json_valid(tags) THEN tags END, '$.testid'))
             FROM read_parquet({literal(staged)}) WHERE {_KEPT}"""
     ).fetchall()[0]
     return Window(name, first, last, frozenset(i for i in ids or () if i))
@@ -111,7 +112,7 @@ def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[st
                    arg_max(latest, last_at), any_value(percentiles)
             FROM described JOIN series USING (series_id) JOIN (
                 SELECT metric, quantile_cont(v, [0.5, 0.9, 0.95, 0.99]) AS percentiles
-                FROM read_parquet({literal(folder / PARTS)}) JOIN series USING (series_id) GROUP BY metric
+                FROM {_parts(folder)} JOIN series USING (series_id) GROUP BY metric
             ) USING (metric) GROUP BY metric"""
     ).fetchall()
     return {
@@ -157,13 +158,18 @@ def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Serie
         f"""CREATE TEMP TABLE described AS
             SELECT series_id, count(*) AS n, sum(v) AS total, min(v) AS low, max(v) AS high,
                    count(*) FILTER (v <> 0) AS nonzero, min(t) AS first_at, max(t) AS last_at, arg_max(v, t) AS latest
-            FROM read_parquet({literal(folder / PARTS)}) GROUP BY series_id"""
+            FROM {_parts(folder)} GROUP BY series_id"""
     )
     rows = connection.execute(
         """SELECT series_id, metric, tag_json, n, total, low, high, nonzero, first_at, last_at, latest
            FROM described JOIN series USING (series_id) JOIN tag_names USING (tag_set) ORDER BY series_id"""
     ).fetchall()
     return [Series(series_id, metric, orjson.loads(tags), *rest) for series_id, metric, tags, *rest in rows]
+
+
+def _parts(folder: Path) -> str:
+    """The parts in a block as SQL, by name: in a pattern, a folder such as ``runs[1]`` would be one, too."""
+    return f"read_parquet([{', '.join(literal(part) for part in sorted(folder.glob(PARTS)))}])"
 
 
 def _definition(name: str, data: dict[str, Any]) -> tuple[Metric, list[Threshold]]:

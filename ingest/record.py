@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from data.errors import BadInput
 from data.k6_metrics import metric_named
-from data.model import Metric, Run, RunMeta, RunRecord
+from data.model import SAMPLE_KINDS, Metric, Run, RunMeta, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from data.model import Artefact, MetricStats, Series, Threshold
     from ingest.summary import Summary
 
-SETUP_GROUPS = ("::setup", "::teardown")
+_NOT_LOAD = re.compile(r"::(setup|teardown)(::|$)")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def assemble(  # noqa: PLR0913, PLR0917  # one argument for each source of the r
     stats: dict[str, MetricStats],
     summaries: Sequence[Summary],
 ) -> RunRecord:
-    """One record from the samples and the summaries. Samples win; summaries add what only they know."""
+    """One record from the samples and the summaries. Samples win; summaries add what only they know.
+
+    Several parts have a summary each: what it counts is its own part and is left out, what it found crossed stays so.
+    """
     metrics: dict[str, Metric] = {}
     thresholds: dict[tuple[str, str], Threshold] = {}
     for metric, limits in definitions:
@@ -78,11 +82,12 @@ def assemble(  # noqa: PLR0913, PLR0917  # one argument for each source of the r
         for metric in summary.metrics:
             metrics.setdefault(metric.name, metric)
         for limit in summary.thresholds:
-            known = thresholds.get((limit.metric, limit.source))
-            thresholds[limit.metric, limit.source] = replace(known, ok=limit.ok) if known else limit
+            known = thresholds.get((limit.metric, limit.source), limit)
+            thresholds[limit.metric, limit.source] = replace(known, ok=known.ok is not False and limit.ok)
     for name in {s.metric for s in series} - metrics.keys():
         metrics[name] = metric_named(name)
-    values = {(v.metric, v.stat): v for summary in summaries for v in summary.values}
+    parts = sum(artefact.kind in SAMPLE_KINDS for artefact in artefacts)
+    values = {(v.metric, v.stat): v for summary in summaries for v in summary.values} if parts <= 1 else {}
     return RunRecord(
         run=_run(identity, series, summaries),
         artefacts=tuple(artefacts),
@@ -96,7 +101,7 @@ def assemble(  # noqa: PLR0913, PLR0917  # one argument for each source of the r
 def _run(identity: Identity, series: Sequence[Series], summaries: Sequence[Summary]) -> Run:
     started = min((s.first_at for s in series), default=None)
     ended = max((s.last_at for s in series), default=None)
-    stated = next((s.duration_s for s in summaries if s.duration_s), None)
+    stated = max((s.duration_s for s in summaries if s.duration_s), default=None)
     source: Literal["summary", "samples"] | None = "summary" if stated else None
     duration_s = stated
     if stated is None and started and ended:
@@ -123,11 +128,7 @@ def _requests(series: Sequence[Series], summaries: Sequence[Summary]) -> int:
     """HTTP requests outside setup and teardown; of a summary alone, all of them."""
     if series:
         return round(
-            sum(
-                s.sum
-                for s in series
-                if s.metric == "http_reqs" and not s.tags.get("group", "").startswith(SETUP_GROUPS)
-            )
+            sum(s.sum for s in series if s.metric == "http_reqs" and not _NOT_LOAD.match(s.tags.get("group", "")))
         )
     counts = (v.value for s in summaries for v in s.values if (v.metric, v.stat) == ("http_reqs", "count"))
     return round(next(counts, 0))

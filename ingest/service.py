@@ -90,7 +90,7 @@ class Ingestor:
         identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
         with self._turn:
             if self._store.has_run(identity.id):
-                return self._known(identity)
+                return self._known(identity, files)
             folder = Path(mkdtemp(dir=self._store.spool))
             try:
                 self._work(Job(folder, tuple(files), identity, self.limits), on_progress)
@@ -102,14 +102,24 @@ class Ingestor:
         return Ingested(record.run, created=True)
 
     def _described(self, upload: Upload) -> JobFile:
-        if not upload.path.is_file():
-            raise UnreadableArtefact(f"there is no file {upload.name}")
-        if (size := upload.path.stat().st_size) > self.limits.artefact_bytes:
-            raise ArtefactTooLarge(
-                f"{upload.name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken"
+        path, name = upload.path, upload.name
+        if not path.is_file():
+            raise UnreadableArtefact(
+                f"{name} is not a file, but a folder or a device" if path.exists() else f"there is no file {name}",
+                help="name the file that k6 wrote with --out json or --out csv; - is standard input",
             )
-        shape = recognise(upload.path, upload.name)
-        return JobFile(upload.path.resolve(), upload.name, upload.digest or blocks.file_digest(upload.path), shape)
+        if (size := path.stat().st_size) > self.limits.artefact_bytes:
+            raise ArtefactTooLarge(
+                f"{name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken",
+                help="k6's .gz output is about 20 times smaller: --out json=results.json.gz",
+            )
+        try:
+            shape = recognise(path, name)
+            return JobFile(path.resolve(), name, upload.digest or blocks.file_digest(path), shape)
+        except OSError as error:
+            raise UnreadableArtefact(
+                f"{name} cannot be read: {error.strerror}", help="check its permissions, and the disk"
+            ) from error
 
     def _check(self, files: Sequence[JobFile]) -> None:
         if not files:
@@ -122,9 +132,12 @@ class Ingestor:
                 raise BadRequest(f"{file.name} and {seen[file.digest]} are the same file", help="name each part once")
             seen[file.digest] = file.name
 
-    def _known(self, identity: Identity) -> Ingested:
-        run = self._store.find_run(identity.id)
-        told = [
+    def _known(self, identity: Identity, files: Sequence[JobFile]) -> Ingested:
+        record = self._store.record(identity.id)
+        run = record.run
+        stored = {artefact.digest for artefact in record.artefacts}
+        told = [f"{file.name} was not added: the run is stored already" for file in files if file.digest not in stored]
+        told += [
             f"{field.name} stays {getattr(run.meta, field.name)!r}; this upload said {given!r}"
             for field in fields(RunMeta)
             if (given := getattr(identity.meta, field.name)) and given != getattr(run.meta, field.name)
@@ -140,7 +153,7 @@ class Ingestor:
                 [sys.executable, "-m", "ingest.worker", str(asked)],
                 cwd=_ROOT,
                 env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},  # no token, no address: it needs none
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # nothing is said on it: it ends when this process does, however that happens
                 stdout=subprocess.PIPE,
                 stderr=log,
             ) as worker,

@@ -66,6 +66,15 @@ _CSV_REFUSED_KEPT = 100_000
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file without compression, and what its user calls it."""
+
+    path: Path
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
 class Refused:
     """CSV rows that do not fit their header: how many (of very many, at least so many) and the first one's line."""
 
@@ -73,22 +82,22 @@ class Refused:
     first_line: int | None = None
 
 
-def stage(connection: duckdb.DuckDBPyConnection, source: Path, shape: Shape, target: Path, limits: Limits) -> Refused:
-    """Read a plain file of ``shape`` into the staged file ``target``; return the rows that were left out.
+def stage(connection: duckdb.DuckDBPyConnection, source: Source, target: Path, limits: Limits) -> Refused:
+    """Read ``source`` into the staged file ``target``; return the rows that were left out.
 
     Raises:
         UnreadableArtefact: a line is too long, or the CSV header is not k6's.
     """
-    if shape == "k6-csv":
-        _copy(connection, _csv_select(source), target, {"source": str(source)})
+    if source.shape == "k6-csv":
+        _copy(connection, _csv_select(source), target, {"source": str(source.path)})
         return _refused(connection)
     try:
-        _copy(connection, _NDJSON, target, {"source": str(source), "line_bytes": limits.line_bytes})
+        _copy(connection, _NDJSON, target, {"source": str(source.path), "line_bytes": limits.line_bytes})
     except duckdb.InvalidInputException as error:
         if "maximum_object_size" not in str(error):
-            raise UnreadableArtefact(f"could not be read: {str(error).splitlines()[0]}") from error
+            raise UnreadableArtefact(f"{source.name} could not be read: {str(error).splitlines()[0]}") from error
         raise ArtefactTooLarge(
-            f"a line is longer than {limits.line_bytes >> 20} MiB; k6's lines are a few hundred bytes",
+            f"a line of {source.name} is longer than {limits.line_bytes >> 20} MiB; k6's lines are a few hundred bytes",
             help="upload the file that k6 wrote",
         ) from error
     return Refused()
@@ -104,7 +113,7 @@ def _refused(connection: duckdb.DuckDBPyConnection) -> Refused:
     return Refused(lines, first_line)
 
 
-def _csv_select(source: Path) -> str:
+def _csv_select(source: Source) -> str:
     header = _csv_header(source)
     columns = "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header) + "}"
     tags = "".join(f", {literal(column)}, {name(column)}" for column in header if column not in _CSV_OWN)
@@ -122,13 +131,13 @@ def _csv_select(source: Path) -> str:
     """
 
 
-def _csv_header(source: Path) -> list[str]:
-    with source.open("rb") as file:
+def _csv_header(source: Source) -> list[str]:
+    with source.path.open("rb") as file:
         header = file.readline(_CSV_LINE_BYTES).decode("utf-8-sig", "replace").strip().split(",")
     known = header[:3] == ["metric_name", "timestamp", "metric_value"] and "extra_tags" in header
     if not known or len({column.lower() for column in header}) < len(header):
         raise UnreadableArtefact(
-            f"the CSV header is not k6's: {','.join(header)[:120]}",
+            f"the CSV header of {source.name} is not k6's: {','.join(header)[:120]}",
             help="expected metric_name,timestamp,metric_value,...,extra_tags,metadata",
         )
     return header

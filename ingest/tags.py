@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 TagSet = tuple[tuple[str, str], ...]
 
 COLLAPSED = "(many)"
-_URL_TAGS = ("name", "url")
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_QUERY = re.compile(r"(?P<kept>://[^?#\s]*)[?#]\S*")
 
 
 def canonical(text: str, tag_characters: int) -> TagSet:
     """The tags in a JSON object's text, sorted.
 
-    Empty values are absent (k6 writes ``"group": ""`` for no group). ``url`` goes where ``name`` stands for it. A URL
-    loses user, password, query and fragment, where tokens travel. What is not an object has no tags.
+    Empty values are absent (k6 writes ``"group": ""`` for no group). ``url`` goes where ``name`` stands for it. URLs
+    lose user, password, query and fragment, where tokens travel. What is not an object has no tags.
     """
     try:
         found = orjson.loads(text)
@@ -29,10 +30,7 @@ def canonical(text: str, tag_characters: int) -> TagSet:
         return ()
     if not isinstance(found, dict):
         return ()
-    tags = {str(key): value if isinstance(value, str) else orjson.dumps(value).decode() for key, value in found.items()}
-    for key in _URL_TAGS:
-        if "://" in tags.get(key, ""):
-            tags[key] = _bare_url(tags[key])
+    tags = {key: _without_secrets(_text(value)) for key, value in found.items()}
     if tags.get("name"):
         tags.pop("url", None)
     return tuple(sorted((key[:tag_characters], value[:tag_characters]) for key, value in tags.items() if value))
@@ -58,9 +56,11 @@ def bounded(tag_sets: Sequence[TagSet], limit: int) -> tuple[list[TagSet], dict[
     return current, collapsed
 
 
-def _bare_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.split("?", 1)[0]
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _without_secrets(value: str) -> str:
+    return _QUERY.sub(r"\g<kept>", _USER_INFO.sub("", value)) if "://" in value else value

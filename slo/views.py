@@ -42,7 +42,7 @@ def timeline(record: RunRecord, samples: SampleEngine, bin_s: int) -> tuple[Time
 
 
 def endpoints(record: RunRecord, samples: SampleEngine) -> tuple[Endpoint, ...]:
-    """Every endpoint of the load, the one with most failures and the highest p95 first."""
+    """Every endpoint of the load, the one with most failures, then the slowest, first."""
     grouped: defaultdict[tuple[str | None, str, str], list[Series]] = defaultdict(list)
     for one in _durations(record):
         service = one.tags.get("service", record.run.meta.service)
@@ -65,7 +65,7 @@ def endpoints(record: RunRecord, samples: SampleEngine) -> tuple[Endpoint, ...]:
                 max(s.max for s in series),
             )
         )  # fmt: skip
-    return tuple(sorted(rows, key=lambda e: (-e.failed / e.requests, -(e.p95_ms or e.p50_ms))))
+    return tuple(sorted(rows, key=lambda e: (-e.failed, -(e.p95_ms or e.p50_ms))))
 
 
 def errors(record: RunRecord) -> tuple[ErrorGroup, ...]:

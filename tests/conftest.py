@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from desk import Desk
 from settings import Settings
+
+settings.register_profile("noisy", deadline=None)  # machines are noisy; speed is measured in bench/
+settings.load_profile("noisy")
 
 
 @pytest.fixture

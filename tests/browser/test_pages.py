@@ -1,0 +1,238 @@
+"""Both pages in a real Chromium, each from a cold deep link: a new browser whose first request is the link."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2 as httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+import demo
+from pages.components import tokens
+from pages.components.tokens import ThemeType
+from tests.browser.conftest import Reader, answer, held, said, settled, title
+from tests.running import Server, Workspace
+
+EVENT = next((demo.FOLDER / "runs").glob("*-event-slow.json.gz"))
+PHONE_PX = 400
+
+pytestmark = pytest.mark.browser
+
+
+def link(server: Server, page: str, phase: str = "7A") -> str:
+    """The deep link to a page; of a store without runs, to a run that somebody deleted."""
+    if page == "overview":
+        return f"{server.url}/?phase={phase}"
+    runs = server.ask("runs", test="event-crud")
+    return f"{server.url}/run?run={runs[0]['id'] if runs else 'deadbeef'}&phase={phase}"
+
+
+def query(address: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(address).query)
+
+
+def choose_phase(page: Page, phase: str) -> None:
+    page.get_by_role("combobox", name="Phase").click()
+    page.get_by_role("option", name=phase, exact=True).click()
+
+
+# -- cold deep links ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("server", "page_name", "heading"),
+    [
+        ("demo", "overview", r"Phase 7A: Core services"),
+        ("demo", "run", r"event: run [0-9a-f]{12}"),
+        ("empty", "overview", r"No runs yet"),
+        ("empty", "run", r"No runs yet"),
+    ],
+    indirect=["server"],
+)
+def test_a_cold_deep_link_opens_its_page(
+    server: Server, page_name: str, heading: str, theme: ThemeType, reader: Reader
+) -> None:
+    address = link(server, page_name)
+    page = reader.opens(address, theme)
+    assert re.fullmatch(heading, title(page))
+    assert page.url == address
+    assert is_dark(page) is (theme == "dark")
+
+
+def is_dark(page: Page) -> bool:
+    """Whether the background is darker than the text."""
+    shown = page.get_by_test_id("stApp").evaluate(
+        "app => [getComputedStyle(app).backgroundColor, getComputedStyle(app).color]"
+    )
+    background, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in shown)
+    return background < text
+
+
+@pytest.mark.parametrize(
+    ("server", "page_name"), [("demo", "overview"), ("demo", "run"), ("empty", "overview")], indirect=["server"]
+)
+def test_a_phone_does_not_scroll_sideways(server: Server, page_name: str, reader: Reader) -> None:
+    page = reader.opens(link(server, page_name), width=PHONE_PX)
+    widths = page.evaluate(
+        "[document.documentElement, document.querySelector('[data-testid=\"stMain\"]')]"
+        ".map(part => [part.scrollWidth, part.clientWidth])"
+    )
+    assert widths == [[PHONE_PX, PHONE_PX]] * 2
+
+
+# -- the page and the API say the same ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["1", "7A", "7B", "8"])
+def test_the_overview_says_what_the_api_says(phase: str, demo_server: Server, reader: Reader) -> None:
+    overview = demo_server.ask("overview", phase=phase)
+    page = reader.opens(link(demo_server, "overview", phase))
+    assert answer(page) == f"{tokens.label(overview['state'])} {overview['sentence']}"
+    told = said(page)
+    for row in overview["services"]:
+        assert f"{row['service']} " in told
+        assert row["reason"] in told
+
+
+@pytest.mark.parametrize(
+    ("test", "phase", "verdict"),
+    [
+        ("auth", "7A", "pass"),
+        ("venue", "7B", "warn"),
+        ("event-crud", "7A", "fail"),
+        ("plan-crud", "1", "inconclusive"),
+    ],
+)
+def test_the_run_page_says_what_the_verdict_says(
+    test: str, phase: str, verdict: str, demo_server: Server, reader: Reader
+) -> None:
+    run = demo_server.newest(test)
+    document = demo_server.ask(f"runs/{run}/verdict", phase=phase)
+    assert document["verdict"] == verdict
+    page = reader.opens(f"{demo_server.url}/run?run={run}&phase={phase}")
+    assert answer(page).startswith(tokens.label(verdict))
+    told = said(page)
+    assert [words for words in (*document["reasons"], *document["next_steps"]) if words not in told] == []
+
+
+def test_a_run_that_cannot_be_believed_is_not_judged_and_not_compared(demo_server: Server, reader: Reader) -> None:
+    run = demo_server.newest("plan-crud")
+    document = demo_server.ask(f"runs/{run}/verdict", phase="1")
+    page = reader.opens(f"{demo_server.url}/run?run={run}&phase=1")
+    told = said(page)
+    for finding in document["measurement"]["findings"]:
+        assert finding["message"] in told
+        assert finding["remedy"] in told
+    assert "Numbers below are not judged." in told
+    assert f"{len(document['objectives'])} not judged" in told
+    assert "regress" not in held(page).lower()
+
+
+# -- finding one's way ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_name", ["overview", "run"])
+def test_a_chosen_phase_stands_in_the_address_and_the_address_opens_the_same_view(
+    page_name: str, demo_server: Server, reader: Reader
+) -> None:
+    page = reader.opens(link(demo_server, page_name))
+    choose_phase(page, "8")
+    expect(page.get_by_role("heading", name="hase 8").first).to_be_visible()
+    settled(page)
+    assert page.url == link(demo_server, page_name, "8")
+    assert said(reader.opens(page.url)) == said(page)
+
+
+@pytest.mark.parametrize("start", ["/", "/?phase=7A"])
+def test_a_click_on_a_service_leads_to_its_run(start: str, demo_server: Server, reader: Reader) -> None:
+    run = demo_server.newest("event-crud")
+    page = reader.opens(demo_server.url + start)
+    page.get_by_role("link", name=re.compile(r"^event\b")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(run))
+    settled(page)
+    assert urlsplit(page.url).path == "/run"
+    assert query(page.url) == {"run": [run], "phase": ["7A"]}
+    assert said(reader.opens(page.url)) == said(page)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/run?run=deadbeef&phase=7A", "no run 'deadbeef' in this store"),
+        ("/run?run=%3Cb%3E&phase=7A", "no run '<b>' in this store"),
+        ("/?phase=9Z", "slo.yaml has no phase 9Z"),
+        ("/run?run={event}&phase=9Z", "slo.yaml has no phase 9Z"),
+    ],
+)
+def test_a_link_to_what_is_not_there_is_answered_in_words(
+    path: str, told: str, demo_server: Server, reader: Reader
+) -> None:
+    page = reader.opens(demo_server.url + path.replace("{event}", demo_server.newest("event-crud")))
+    assert told in said(page)
+
+
+# -- a store of one's own -------------------------------------------------------------------------------------------
+
+
+def test_an_empty_store_tells_the_steps_of_a_first_run(empty_server: Server, reader: Reader) -> None:
+    told = said(reader.opens(empty_server.url))
+    assert "k6 run --out json=results.json.gz" in told
+    assert (
+        f"./phasegate ingest results.json.gz --summary summary.json --service checkout --server {empty_server.url}"
+        in told
+    )
+    assert f"curl --data-binary @results.json.gz '{empty_server.url}/api/v1/runs?service=checkout'" in told
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """Serves a store of the test's own."""
+    with Workspace(tmp_path).serving() as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_a_press_of_the_button_loads_the_demo(own_server: Server, reader: Reader) -> None:
+    page = reader.opens(own_server.url)
+    page.get_by_role("button", name="Load the demo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Phase "))
+    settled(page)
+    overview = own_server.ask("overview")
+    assert overview["runs"] == 22
+    assert answer(page) == f"{tokens.label(overview['state'])} {overview['sentence']}"
+
+
+HOSTILE = {
+    "service": "<img src=planted onerror=alert(1)>",
+    "test": "a|b",
+    "branch": "![x](http://planted.example/x.png)",
+    "commit": "[x](javascript:alert(1))",
+    "environment": ":red[x] `y`",
+    "label": "formula=$x$ & <script>alert(1)</script>",
+}
+
+
+def test_hostile_names_are_only_names(own_server: Server, reader: Reader) -> None:
+    samples = gzip.decompress(EVENT.read_bytes()).replace(b'"/event/search"', json.dumps(HOSTILE["service"]).encode())
+    sent = httpx.post(f"{own_server.url}/api/v1/runs", params=HOSTILE, content=samples, timeout=60)
+    assert sent.status_code == 201
+    run = sent.json()["run"]["id"]
+
+    overview = reader.opens(own_server.url)
+    overview.get_by_role("link", name=HOSTILE["service"]).click()
+    expect(overview.get_by_role("heading", level=1)).to_contain_text(run)
+    page = reader.opens(f"{own_server.url}/run?run={run}")
+    assert title(page) == f"{HOSTILE['service']}: run {run}"
+    page.get_by_text("About this run").click()
+    page.get_by_text("Label formula").wait_for()
+    told = said(page)
+    assert [name for key, name in HOSTILE.items() if key != "label" and name not in told] == []
+    assert HOSTILE["label"].removeprefix("formula=") in told
+    assert [url for url in reader.asked if "planted" in url] == []
