@@ -20,9 +20,9 @@ install: $(DEV)  ## make .venv and install everything, for running and for devel
 run: $(RUNTIME)  ## serve pages and API on http://127.0.0.1:8501 from the store in var/
 	./phasegate serve
 
-demo: $(RUNTIME)  ## load the recorded runs of examples/nightbff, then serve them
-	./phasegate demo
-	PHASEGATE_SLO=$${PHASEGATE_SLO:-examples/nightbff/slo.yaml} ./phasegate serve
+demo: $(RUNTIME)  ## load the recorded runs of examples/nightbff into a store of their own, and serve them
+	PHASEGATE_HOME=var/demo PHASEGATE_SLO=examples/nightbff/slo.yaml ./phasegate demo
+	PHASEGATE_HOME=var/demo PHASEGATE_SLO=examples/nightbff/slo.yaml ./phasegate serve
 
 test: $(DEV)  ## every test, with the real k6 and a real browser
 	scripts/ensure-chromium.sh

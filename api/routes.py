@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from difflib import get_close_matches
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from data.catalog import RunFilter
-from data.errors import BadRequest, Busy, PhasegateError
+from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from data.model import RunMeta
 from desk import Desk, labels
 from ingest.service import Upload
@@ -25,7 +30,38 @@ from slo.model import ConfigReport, IngestAnswer, Overview, RunRef, RunView, Ver
 GetDesk = Callable[[], Desk]
 
 _RETRY_AFTER_S = 5
-_Text = Annotated[str | None, Query(max_length=200)]
+_PIECE = 1 << 20
+_absent_if_empty = BeforeValidator(lambda given: given or None)
+_Text = Annotated[str | None, Query(max_length=200), _absent_if_empty]
+_Texts = Annotated[list[str], BeforeValidator(lambda given: [text for text in given if text])]
+
+
+class _RunQuery(BaseModel, extra="forbid"):
+    """What is said of a run in the query of its upload; what is empty counts as not said."""
+
+    service: _Text = None
+    test: _Text = None
+    phase: _Text = None
+    branch: _Text = None
+    commit: _Text = None
+    version: _Text = None
+    environment: _Text = None
+    exit_code: Annotated[int | None, Field(ge=0, le=255), _absent_if_empty] = None
+    label: Annotated[_Texts, Field(description="k=v, repeated", max_length=50)] = []
+    artefact: Annotated[_Texts, Field(description="digests of POST /artefacts", max_length=70)] = []
+    name: _Text = None
+
+    def meta(self) -> RunMeta:
+        """As the run keeps it."""
+        said = self.model_dump(exclude={"label", "artefact", "name"})
+        return RunMeta(**said, labels=labels(self.label))
+
+
+class NotAllowed(PhasegateError):
+    """A route that does not take this method."""
+
+    code = "method_not_allowed"
+    http_status = HTTP_405_METHOD_NOT_ALLOWED
 
 
 def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
@@ -40,6 +76,8 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     api.include_router(_uploads(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTP_404_NOT_FOUND, _no_route)
+    api.add_exception_handler(HTTP_405_METHOD_NOT_ALLOWED, _no_route)
     return api
 
 
@@ -94,32 +132,21 @@ def _uploads(get_desk: GetDesk) -> APIRouter:
         return {"artefact": upload.digest or "", "bytes": upload.path.stat().st_size}
 
     @router.post("/runs", status_code=201, summary="Upload a run")
-    async def create(  # one argument per query parameter
-        request: Request,
-        response: Response,
-        service: _Text = None,
-        test: _Text = None,
-        phase: _Text = None,
-        branch: _Text = None,
-        commit: _Text = None,
-        version: _Text = None,
-        environment: _Text = None,
-        exit_code: Annotated[int | None, Query(ge=0, le=255)] = None,
-        label: Annotated[list[str] | None, Query(description="k=v, repeated", max_length=50)] = None,
-        artefact: Annotated[list[str] | None, Query(description="digests of POST /artefacts", max_length=70)] = None,
-        name: _Text = None,
-    ) -> IngestAnswer:
+    async def create(request: Request, response: Response, query: Annotated[_RunQuery, Query()]) -> IngestAnswer:
         """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
         desk = get_desk()
-        meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, labels(label or []))
-        uploads = [Upload(kept.path, kept.digest[:12], kept.digest) for kept in map(desk.spool.find, artefact or [])]
-        body = await _received(desk, request, name or "upload", suffix=f".{uuid4().hex}")
+        meta = query.meta()
+        claimed = [desk.spool.find(digest) for digest in query.artefact]
+        uploads = [Upload(kept.path, kept.digest[:12], kept.digest) for kept in claimed]
+        body = await _received(desk, request, query.name or "upload", suffix=f".{uuid4().hex}")
         if body.path.stat().st_size or not uploads:
             uploads.insert(0, body)
         try:
             answer = await run_in_threadpool(desk.ingest, uploads, meta)
         finally:
             body.path.unlink(missing_ok=True)
+        for kept in claimed:
+            kept.path.unlink(missing_ok=True)
         if not answer.created:
             response.status_code = 200
         return answer
@@ -130,12 +157,23 @@ def _uploads(get_desk: GetDesk) -> APIRouter:
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:
     with desk.spool.receive() as incoming:
         try:
-            async for chunk in request.stream():
-                incoming.write(chunk)
+            async for piece in _pieces(request):
+                await run_in_threadpool(incoming.write, piece)
         except ClientDisconnect as error:
             raise BadRequest("the upload broke off; nothing was stored", help="send it again") from error
-        spooled = incoming.finish(suffix)
+        spooled = await run_in_threadpool(incoming.finish, suffix)
     return Upload(spooled.path, name, spooled.digest)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body in pieces that are worth a thread's while."""
+    piece = bytearray()
+    async for chunk in request.stream():
+        piece += chunk
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
@@ -143,10 +181,17 @@ def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
         code = "unauthorized"
         http_status = 401
 
+    class Foreign(PhasegateError):  # a page that somebody looks at elsewhere could reach a server on their machine
+        code = "foreign_origin"
+        http_status = 403
+
     async def check(request: Request) -> None:
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refused("uploads need a token", help="send it as `Authorization: Bearer ...` (PHASEGATE_TOKEN)")
+        origin = request.headers.get("origin")
+        if not token and origin and urlsplit(origin).netloc != request.headers.get("host"):
+            raise Foreign(f"pages of {origin} may not upload here", help="set PHASEGATE_TOKEN and send it along")
 
     return check
 
@@ -161,5 +206,19 @@ def _refused(_request: Request, error: Exception) -> Response:
 
 def _invalid(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    told = "; ".join(f"{'.'.join(map(str, p['loc'][1:]))}: {p['msg']}" for p in problems)
+    told = "; ".join(_problem(problem) for problem in problems)
     return _refused(_request, BadRequest(told or "the request cannot be read", help="see /api/docs"))
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    name = ".".join(map(str, problem["loc"][1:]))
+    if problem["type"] != "extra_forbidden":
+        return f"{name}: {problem['msg']}"
+    meant = get_close_matches(name, _RunQuery.model_fields, n=1)
+    return f"there is no parameter {name!r}" + "".join(f"; did you mean {one!r}?" for one in meant)
+
+
+def _no_route(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == HTTP_405_METHOD_NOT_ALLOWED:
+        return _refused(request, NotAllowed(f"{request.url.path} takes no {request.method}", help="see /api/docs"))
+    return _refused(request, NotFound(f"there is no {request.url.path}", help="see /api/docs"))

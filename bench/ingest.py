@@ -1,19 +1,18 @@
 """From a k6 file to a stored verdict: how fast, in how much memory, and beside other engines on the same file.
 
-``python -m bench.ingest`` makes a file of 2 GiB (once), runs each engine of ``bench.engines`` in a process of its own,
-prints a table and writes ``bench/results/ingest.json``. Phasegate and DuckDB's bare read take turns for some rounds;
-the ratio is the median over pairs that ran one after the other, so that what else the machine does weighs on both.
+Each engine of ``bench.engines`` runs in a process of its own. Phasegate and DuckDB's bare read take turns for some
+rounds; the ratio is the median over pairs that ran one after the other, so that what else the machine does weighs on
+both. The other engines run once.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.engines import ENGINES
-from bench.make_k6_file import GIB, RESULTS, k6_file
 from bench.memory import watched
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """What ``ingest.json`` holds. The figures of an engine are those of its median run; ratios are medians of pairs."""
+    """What a run of this benchmark found; an engine's figures are those of its median run, ratios medians of pairs."""
 
     file_bytes: int
     points: int
@@ -186,25 +184,3 @@ def show(result: Result, console: Console) -> None:
     )
     for bar, holds in result.bars.items():
         console.print(f"  {'met   ' if holds else 'MISSED'}  {bar}", style=None if holds else "bold red")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description="From a k6 file to a stored verdict.")
-    parser.add_argument("--bytes", type=int, default=2 * GIB, help="size of the k6 file (default: 2 GiB)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of Phasegate and the bare read (default: 3)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args(arguments)
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 150)
-    with console.status("making a k6 file"):
-        file = k6_file(options.bytes)
-    result = measure(file, options.rounds, console)
-    document = json.dumps(asdict(result) | {"bars": result.bars}, indent=2)
-    (RESULTS / "ingest.json").write_text(document + "\n")
-    if options.json:
-        print(document)
-    else:
-        show(result, console)
-
-
-if __name__ == "__main__":
-    main()

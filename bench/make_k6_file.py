@@ -61,13 +61,15 @@ class Recording:
     teardown: list[Point]
 
 
-def k6_file(size: int) -> Path:
-    """A k6 NDJSON file of at least ``size`` bytes, made of these recordings by this module; made once."""
+def k6_file(size: int, folder: Path = RESULTS) -> Path:
+    """A k6 NDJSON file of at least ``size`` bytes; made once, and again when recordings or this module change."""
     sources = sorted(RUNS.glob("*-healthy.json.gz"))
     made_of = sha256(b"".join(path.read_bytes() for path in [*sources, Path(__file__)])).hexdigest()
-    target = RESULTS / f"k6-{size}-{made_of[:8]}.json"
+    target = folder / f"k6-{size}-{made_of[:8]}.json"
     if not target.exists():
-        RESULTS.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob(f"k6-{size}-*"):
+            old.unlink()
         partial = target.with_suffix(".partial")
         _write(partial, [_recording(gzip.decompress(path.read_bytes())) for path in sources], size)
         partial.rename(target)

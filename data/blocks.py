@@ -44,7 +44,15 @@ class Manifest:
     checksums: dict[str, str]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """The little of a manifest that a question to the samples needs."""
+
+    checksums: dict[str, str]
+
+
 _manifest = TypeAdapter(Manifest)
+_parts = TypeAdapter(_Parts)
 
 
 def write_manifest(folder: Path, record: RunRecord) -> None:
@@ -65,7 +73,50 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return _manifest.validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
-        raise StoreError(f"block {folder.name} has no readable manifest", help="ingest the run again") from error
+        raise _unreadable(folder) from error
+
+
+def is_finished(folder: Path) -> bool:
+    """Was the block written to its end? Its manifest comes last, whatever has become of it since."""
+    return os.path.lexists(folder / MANIFEST)
+
+
+def read_whole(folder: Path) -> Manifest:
+    """The manifest of a block whose folder holds what the manifest says, and nothing else: every part, unchanged.
+
+    Raises:
+        StoreError: it does not.
+    """
+    manifest = read_manifest(folder)
+    if manifest.record.run.id != folder.name:
+        raise StoreError(f"block {folder.name} is of run {manifest.record.run.id}", help="remove the copy")
+    try:
+        checksums = {part.name: file_digest(part) for part in folder.glob(PARTS)}
+    except OSError as error:
+        raise StoreError(f"block {folder.name} cannot be read: {error.strerror}", help="check the disk") from error
+    if checksums != manifest.checksums:
+        raise StoreError(f"the parts of block {folder.name} are not those it was made of", help="ingest the run again")
+    return manifest
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts of a block, every one of them there.
+
+    Raises:
+        StoreError: the manifest or a part is missing.
+    """
+    try:
+        found = [folder / name for name in _parts.validate_json((folder / MANIFEST).read_bytes()).checksums]
+    except (OSError, ValidationError) as error:
+        raise _unreadable(folder) from error
+    if missing := [part.name for part in found if not part.is_file()]:
+        raise damaged(folder.name) from FileNotFoundError(missing[0])
+    return found
+
+
+def damaged(run_id: str) -> StoreError:
+    """What to say of a block that cannot be read."""
+    return StoreError(f"the sample block of run {run_id} is damaged", help="ingest the run again")
 
 
 def publish(folder: Path, target: Path) -> None:
@@ -86,6 +137,10 @@ def file_digest(path: Path) -> str:
             coming = reader.submit(file.read, _CHUNK)
             hasher.update(chunk)
     return hasher.hexdigest()
+
+
+def _unreadable(folder: Path) -> StoreError:
+    return StoreError(f"block {folder.name} has no readable manifest", help="ingest the run again")
 
 
 def _sync(path: Path) -> None:

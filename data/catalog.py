@@ -54,9 +54,9 @@ thresholds = _table(
 summary_values = _table("summary_values", run_id=sa.String, metric=sa.String, stat=sa.String, value=sa.Double)
 measurements = _table(
     "measurements",
-    run_id=sa.String, service=sa.String, sli=sa.String, stat=sa.String, include=sa.String, n=sa.BigInteger,
-    count=sa.BigInteger, value=sa.Double, unit=sa.String, ci_low=sa.Double, ci_high=sa.Double, ci_method=sa.String,
-    value_ok=sa.Double, n_ok=sa.BigInteger, problem=sa.String,
+    run_id=sa.String, service=sa.String, sli=sa.String, stat=sa.String, include=sa.String,
+    rule_version=sa.Integer, n=sa.BigInteger, count=sa.BigInteger, value=sa.Double, unit=sa.String,
+    ci_low=sa.Double, ci_high=sa.Double, ci_method=sa.String, value_ok=sa.Double, n_ok=sa.BigInteger, problem=sa.String,
 )  # fmt: skip
 verdicts = _table(
     "verdicts",
@@ -88,6 +88,7 @@ class StoredMeasurement:
     sli: str
     stat: str
     include: str
+    rule_version: int
     n: int
     count: int | None
     value: float | None
@@ -204,9 +205,11 @@ def read_record(connection: sa.Connection, run_id: str) -> RunRecord:
     )
 
 
-def read_measurements(connection: sa.Connection, run_ids: Sequence[str]) -> list[StoredMeasurement]:
-    """All measurements of some runs."""
-    found = connection.execute(sa.select(measurements).where(measurements.c.run_id.in_(run_ids)))
+def read_measurements(connection: sa.Connection, run_ids: Sequence[str], rule_version: int) -> list[StoredMeasurement]:
+    """All measurements of some runs under one version of the rules."""
+    found = connection.execute(
+        sa.select(measurements).where(measurements.c.run_id.in_(run_ids), measurements.c.rule_version == rule_version)
+    )
     return [StoredMeasurement(**row) for row in found.mappings()]
 
 

@@ -9,9 +9,9 @@
     |   |-- ConfigError                                slo.yaml, with file:line:column
     |   `-- BadRequest                       HTTP 400   wrong options or parameters
     |-- NotFound                    exit 2, HTTP 404   no such run, phase or artefact
-    |-- Conflict                    exit 2, HTTP 409   same key, other content
     |-- Busy                        exit 2, HTTP 503   try again later
-    |   `-- StoreLocked                                another process holds the store
+    |   |-- StoreLocked                                another process holds the store
+    |   `-- NoSpace                          HTTP 507   the disk is full
     |-- StoreError                  exit 2, HTTP 500   the store itself is damaged or too new
     `-- ServerUnreachable           exit 2, HTTP 502   the command line cannot talk to --server
 
@@ -21,7 +21,11 @@ these where the library is called; nothing above catches a foreign error.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What an ``OSError`` is numbered where a disk, or somebody's share of it, is full."""
 
 
 class PhasegateError(Exception):
@@ -80,13 +84,6 @@ class NotFound(PhasegateError):
     http_status = 404
 
 
-class Conflict(PhasegateError):
-    """The same name is taken by other content."""
-
-    code = "conflict"
-    http_status = 409
-
-
 class Busy(PhasegateError):
     """Not now; the same request may succeed later."""
 
@@ -98,6 +95,13 @@ class StoreLocked(Busy):
     """Another process, mostly a running server, holds the store."""
 
     code = "store_locked"
+
+
+class NoSpace(Busy):
+    """The disk has no room for it; there may be some later."""
+
+    code = "no_space"
+    http_status = 507
 
 
 class StoreError(PhasegateError):

@@ -14,6 +14,8 @@ ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summ
 MetricType = Literal["trend", "rate", "counter", "gauge", "unknown"]
 MetricContains = Literal["time", "data", "default"]
 
+_SERVER_ERROR = 500
+
 SAMPLE_KINDS: frozenset[ArtefactKind] = frozenset({"k6-json", "k6-csv"})
 """Artefacts that hold samples; the others only sum a run up."""
 
@@ -111,6 +113,30 @@ class Series:
     first_at: datetime
     last_at: datetime
     last: float
+
+    @property
+    def part_of_test(self) -> str | None:
+        """``setup`` or ``teardown``; ``None`` for the load. k6 gives those two no scenario, a user's group has one."""
+        group = self.tags.get("group", "")
+        if "scenario" in self.tags:
+            return None
+        return next((part for part in ("setup", "teardown") if f"{group}::".startswith(f"::{part}::")), None)
+
+    @property
+    def error_code(self) -> int | None:
+        """k6's code of what went wrong with these requests, where k6 was told to keep it."""
+        code = self.tags.get("error_code", "")
+        return int(code) if code.isdecimal() else None
+
+    @property
+    def failed(self) -> bool:
+        """Did these requests fail? k6's own answer, else what their status says."""
+        if expected := self.tags.get("expected_response"):
+            return expected == "false"
+        status = self.tags.get("status", "")
+        return self.error_code is not None or (
+            status.isdecimal() and (int(status) == 0 or int(status) >= _SERVER_ERROR)
+        )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 
-from data.blocks import PARTS
+from data import blocks
 from data.errors import BadRequest, StoreError
-from data.sql import literal
+from data.sql import file_pattern, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class SampleEngine(Protocol):
     def spans(
         self, run_id: str, groups: Mapping[str, Sequence[int]], levels: Mapping[str, float | None]
     ) -> dict[str, list[Span]]:
-        """Each group over equal spans of time; hits are samples <= the group's level, or != 0 where it is ``None``."""
+        """Each group over equal spans of its own time; hits are <= the group's level, or != 0 where it is ``None``."""
         ...
 
     def quantiles(
@@ -52,6 +52,7 @@ class SampleEngine(Protocol):
 
         Raises:
             BadRequest: it is something else.
+            StoreError: the run's block is missing or damaged.
         """
         ...
 
@@ -65,10 +66,11 @@ _SELECTED = """
 class DuckDBSamples:
     """The engine of the embedded store: one in-memory DuckDB that may read the blocks folder and nothing else."""
 
-    def __init__(self, blocks: Path, *, memory_limit: str = "1GB", threads: int = 2) -> None:
-        self._blocks = blocks
+    def __init__(self, folder: Path, *, memory_limit: str = "1GB", threads: int = 2) -> None:
+        self._blocks = folder
         self._root = duckdb.connect(config={"memory_limit": memory_limit, "threads": threads, "temp_directory": ""})
-        self._root.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{literal(blocks)}]")
+        allowed = f"{literal(folder)}, {literal(file_pattern(folder))}"  # as it is called, and as it is asked for
+        self._root.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{allowed}]")
         self._root.execute("SET enable_external_access = false")
         self._root.execute("SET lock_configuration = true")
 
@@ -82,9 +84,9 @@ class DuckDBSamples:
         """See :class:`SampleEngine`."""
         sql = f"""{_SELECTED},
             level AS (SELECT unnest($level_names) AS name, unnest($levels) AS level),
-            edge AS (SELECT min(epoch_us(t)) AS low, max(epoch_us(t)) + 1 AS high FROM sample)
+            edge AS (SELECT name, min(epoch_us(t)) AS low, max(epoch_us(t)) + 1 AS high FROM sample GROUP BY name)
             SELECT name, count(*), count(*) FILTER (CASE WHEN level IS NULL THEN v <> 0 ELSE v <= level END), sum(v)
-            FROM sample JOIN level USING (name), edge
+            FROM sample JOIN level USING (name) JOIN edge USING (name)
             GROUP BY name, (epoch_us(t) - low) * {BLOCKS_OF_TIME} // (high - low)
             ORDER BY name"""
         found: dict[str, list[Span]] = {}
@@ -113,10 +115,13 @@ class DuckDBSamples:
         parts = self._parts(run_id)
         if not parts:
             return []
-        source = ", ".join(map(literal, parts))
-        with self._root.cursor() as cursor:
-            cursor.execute(f"CREATE TEMP VIEW samples AS FROM read_parquet([{source}])")  # the cursor's own
-            return cursor.execute(sql, parameters or None).fetchall()
+        source = ", ".join(literal(file_pattern(part)) for part in parts)
+        try:
+            with self._root.cursor() as cursor:
+                cursor.execute(f"CREATE TEMP VIEW samples AS FROM read_parquet([{source}])")  # the cursor's own
+                return cursor.execute(sql, parameters or None).fetchall()
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise blocks.damaged(run_id) from error
 
     def _rows(
         self, run_id: str, groups: Mapping[str, Sequence[int]], sql: str, more: Mapping[str, object] | None = None
@@ -131,7 +136,7 @@ class DuckDBSamples:
         folder = self._blocks / run_id
         if not folder.is_dir():
             raise StoreError(f"the sample block of run {run_id} is missing", help="ingest the run again")
-        return sorted(folder.glob(PARTS))
+        return blocks.parts(folder)
 
 
 def _array(levels: Sequence[float]) -> str:

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 
 from data import blocks, catalog
 from data.errors import BadRequest, NotFound, StoreError, StoreLocked
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 4
 _ADDRESS = "server.json"
+_log = structlog.get_logger()
 
 
 class Store:
@@ -71,11 +73,13 @@ class Store:
             self._engine.dispose()
             raise
         self._recover()
-        self.samples: SampleEngine = DuckDBSamples(self._blocks)
+        self._samples = DuckDBSamples(self._blocks)
+        self.samples: SampleEngine = self._samples
 
     def close(self) -> None:
         """Release the store for other processes."""
         (self.home / _ADDRESS).unlink(missing_ok=True)
+        self._samples.close()
         self._checkpoint()
         self._engine.dispose()
 
@@ -124,10 +128,10 @@ class Store:
 
     # -- what was said of them ----------------------------------------------------------------------------------
 
-    def measurements(self, run_ids: Sequence[str]) -> list[StoredMeasurement]:
-        """All measurements kept of some runs."""
+    def measurements(self, run_ids: Sequence[str], rule_version: int) -> list[StoredMeasurement]:
+        """All measurements kept of some runs under one version of the rules."""
         with self._engine.connect() as connection:
-            return catalog.read_measurements(connection, run_ids)
+            return catalog.read_measurements(connection, run_ids, rule_version)
 
     def verdicts(
         self, run_ids: Sequence[str], phase: str, config_digest: str, rule_version: int
@@ -161,21 +165,25 @@ class Store:
                 connection.exec_driver_sql("CHECKPOINT")
 
     def _recover(self) -> None:
-        """Empty the spool; take in blocks that are whole but not in the catalog, and remove those that are not whole.
+        """Empty the spool, take in whole blocks that the catalog does not know, remove those that were never finished.
 
         So a crash between a block's rename and the catalog's commit loses nothing, and a lost catalog is rebuilt.
+        A finished block is never removed: what cannot be read here may be from a newer version, or a disk's bad day.
         """
         shutil.rmtree(self.spool, ignore_errors=True)
         self.spool.mkdir(exist_ok=True)
         with self._engine.connect() as connection:
             known = set(catalog.run_ids(connection, limit=None))
         for folder in sorted(self._blocks.iterdir()):
-            if folder.name in known:
+            if folder.name in known or not folder.is_dir():
+                continue
+            if not blocks.is_finished(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 continue
             try:
-                record = blocks.read_manifest(folder).record
-            except StoreError:
-                shutil.rmtree(folder)
+                record = blocks.read_whole(folder).record
+            except StoreError as error:
+                _log.warning("block left alone", block=folder.name, reason=error.message)
                 continue
             with self._write() as connection:
                 catalog.add_run(connection, record)

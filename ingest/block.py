@@ -11,7 +11,8 @@ from data.blocks import PARTS, part_name
 from data.errors import BadInput
 from data.k6_metrics import metric_named
 from data.model import Metric, MetricStats, Series, Threshold
-from data.sql import literal
+from data.sql import file_pattern, literal
+from ingest.collapse import collapse
 from ingest.record import Window
 from ingest.stage import DEFINITION, HEADER, POINT
 from ingest.summary import metric_contains, metric_type
@@ -48,7 +49,7 @@ def counts(connection: duckdb.DuckDBPyConnection, staged: Path, refused: Refused
     lines, points, malformed, dropped = connection.execute(
         f"""SELECT count(*), count(*) FILTER ({_KEPT}), count(*) FILTER (kind IS NULL),
                    count(*) FILTER (kind = {POINT} AND ({_KEPT}) IS NOT TRUE)
-            FROM read_parquet({literal(staged)})"""
+            FROM {_read([staged])}"""
     ).fetchall()[0]
     return Counts(lines + refused.lines, points, malformed + refused.lines, dropped)
 
@@ -58,7 +59,7 @@ def window(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) -> Wi
     first, last, ids = connection.execute(
         f"""SELECT min(t), max(t),
                    array_agg(DISTINCT json_extract_string(CASE WHEN json_valid(tags) THEN tags END, '$.testid'))
-            FROM read_parquet({literal(staged)}) WHERE {_KEPT}"""
+            FROM {_read([staged])} WHERE {_KEPT}"""
     ).fetchall()[0]
     return Window(name, first, last, frozenset(i for i in ids or () if i))
 
@@ -70,7 +71,7 @@ def definitions(connection: duckdb.DuckDBPyConnection, staged: Path, name: str) 
         BadInput: a metric is defined twice, so the file holds more than one run.
     """
     rows = connection.execute(
-        f"SELECT metric, kind = {HEADER}, any_value(tags), count(*) FROM read_parquet({literal(staged)}) "
+        f"SELECT metric, kind = {HEADER}, any_value(tags), count(*) FROM {_read([staged])} "
         f"WHERE kind IN ({DEFINITION}, {HEADER}) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     for metric, is_header, _, n in rows:
@@ -91,11 +92,11 @@ def write_parts(
     Raises:
         BadInput: there are more metrics than any k6 script has.
     """
-    everything = f"read_parquet([{', '.join(map(literal, staged))}])"
-    collapsed = _intern(connection, everything, limits)
-    for number, path in enumerate(staged):
+    fewer, collapsed = collapse(connection, staged, limits.tag_texts)
+    collapsed |= _intern(connection, _read(fewer), limits)
+    for number, path in enumerate(fewer):
         connection.execute(
-            f"""COPY (SELECT series_id, t, v FROM read_parquet({literal(path)}) JOIN tag_sets USING (tags)
+            f"""COPY (SELECT series_id, t, v FROM {_read([path])} JOIN tag_sets USING (tags)
                              JOIN series USING (metric, tag_set) WHERE {_KEPT} ORDER BY series_id, t)
                 TO {literal(folder / part_name(number))} ({_FORMAT})"""
         )
@@ -168,8 +169,11 @@ def _describe(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Serie
 
 
 def _parts(folder: Path) -> str:
-    """The parts in a block as SQL, by name: in a pattern, a folder such as ``runs[1]`` would be one, too."""
-    return f"read_parquet([{', '.join(literal(part) for part in sorted(folder.glob(PARTS)))}])"
+    return _read(sorted(folder.glob(PARTS)))
+
+
+def _read(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(file_pattern(path)) for path in paths)}])"
 
 
 def _definition(name: str, data: dict[str, Any]) -> tuple[Metric, list[Threshold]]:

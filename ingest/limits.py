@@ -13,7 +13,8 @@ class Limits:
     """Bounds of one ingest.
 
     k6's JSON compresses 24 to 33 times and gzip at most 1028 times; ``gzip_ratio`` applies to what came out after the
-    first ``gzip_free_bytes``. ``memory_bytes`` bounds DuckDB; ``address_space_bytes`` the whole worker process.
+    first ``gzip_free_bytes``. ``tag_texts`` is how many different tags are brought into memory at most, about.
+    ``memory_bytes`` bounds DuckDB; ``address_space_bytes`` the whole worker process.
     """
 
     artefact_bytes: int = 4 * GIB
@@ -23,9 +24,10 @@ class Limits:
     summary_bytes: int = 32 * MIB
     line_bytes: int = 16 * MIB
     parts: int = 64
+    tag_texts: int = 100_000
     series: int = 20_000
     metrics: int = 2_000
     tag_characters: int = 512
     memory_bytes: int = 640 * MIB
-    address_space_bytes: int = 8 * GIB
+    address_space_bytes: int = 4 * GIB
     wall_s: int = 900

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from data.model import Artefact, MetricStats, Series, Threshold
     from ingest.summary import Summary
-
-_NOT_LOAD = re.compile(r"::(setup|teardown)(::|$)")
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,8 @@ def assemble(  # noqa: PLR0913, PLR0917  # one argument for each source of the r
 def _run(identity: Identity, series: Sequence[Series], summaries: Sequence[Summary]) -> Run:
     started = min((s.first_at for s in series), default=None)
     ended = max((s.last_at for s in series), default=None)
-    stated = max((s.duration_s for s in summaries if s.duration_s), default=None)
+    parts = [s.duration_s for s in summaries if s.duration_s]
+    stated = parts[0] if len(parts) == 1 else None  # of several parts each summary times its own
     source: Literal["summary", "samples"] | None = "summary" if stated else None
     duration_s = stated
     if stated is None and started and ended:
@@ -127,8 +125,6 @@ def _run(identity: Identity, series: Sequence[Series], summaries: Sequence[Summa
 def _requests(series: Sequence[Series], summaries: Sequence[Summary]) -> int:
     """HTTP requests outside setup and teardown; of a summary alone, all of them."""
     if series:
-        return round(
-            sum(s.sum for s in series if s.metric == "http_reqs" and not _NOT_LOAD.match(s.tags.get("group", "")))
-        )
+        return round(sum(s.sum for s in series if s.metric == "http_reqs" and not s.part_of_test))
     counts = (v.value for s in summaries for v in s.values if (v.metric, v.stat) == ("http_reqs", "count"))
     return round(next(counts, 0))

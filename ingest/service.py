@@ -84,8 +84,7 @@ class Ingestor:
             self._waiting.release()
 
     def _ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress) -> Ingested:
-        files = [self._described(upload) for upload in uploads]
-        self._check(files)
+        files = self._described(uploads)
         digest = _run_digest(files)
         identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
         with self._turn:
@@ -101,36 +100,40 @@ class Ingestor:
         _log.info("run ingested", run=identity.id, points=record.run.points, requests=record.run.requests)
         return Ingested(record.run, created=True)
 
-    def _described(self, upload: Upload) -> JobFile:
+    def _described(self, uploads: Sequence[Upload]) -> list[JobFile]:
+        if not uploads:
+            raise BadRequest("no file was given", help="phasegate ingest results.json.gz")
+        if len(uploads) > self.limits.parts:
+            raise BadRequest(
+                f"{len(uploads)} files were given; a run has at most {self.limits.parts}",
+                help="upload each run on its own",
+            )
+        files: dict[str, JobFile] = {}
+        for file in map(self._file, uploads):
+            if known := files.get(file.digest):
+                raise BadRequest(f"{file.name} and {known.name} are the same file", help="name each part once")
+            files[file.digest] = file
+        return list(files.values())
+
+    def _file(self, upload: Upload) -> JobFile:
         path, name = upload.path, upload.name
-        if not path.is_file():
-            raise UnreadableArtefact(
-                f"{name} is not a file, but a folder or a device" if path.exists() else f"there is no file {name}",
-                help="name the file that k6 wrote with --out json or --out csv; - is standard input",
-            )
-        if (size := path.stat().st_size) > self.limits.artefact_bytes:
-            raise ArtefactTooLarge(
-                f"{name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken",
-                help="k6's .gz output is about 20 times smaller: --out json=results.json.gz",
-            )
         try:
+            if not path.is_file():
+                raise UnreadableArtefact(
+                    f"{name} is not a file, but a folder or a device" if path.exists() else f"there is no file {name}",
+                    help="name the file that k6 wrote with --out json or --out csv; - is standard input",
+                )
+            if (size := path.stat().st_size) > self.limits.artefact_bytes:
+                raise ArtefactTooLarge(
+                    f"{name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken",
+                    help="k6's .gz output is about 20 times smaller: --out json=results.json.gz",
+                )
             shape = recognise(path, name)
             return JobFile(path.resolve(), name, upload.digest or blocks.file_digest(path), shape)
         except OSError as error:
             raise UnreadableArtefact(
-                f"{name} cannot be read: {error.strerror}", help="check its permissions, and the disk"
+                f"{name} cannot be read: {error.strerror}", help="check its name, its permissions and the disk"
             ) from error
-
-    def _check(self, files: Sequence[JobFile]) -> None:
-        if not files:
-            raise BadRequest("no file was given", help="phasegate ingest results.json.gz")
-        if len(files) > self.limits.parts:
-            raise BadRequest(f"{len(files)} files were given; a run has at most {self.limits.parts} parts")
-        seen: dict[str, str] = {}
-        for file in files:
-            if file.digest in seen:
-                raise BadRequest(f"{file.name} and {seen[file.digest]} are the same file", help="name each part once")
-            seen[file.digest] = file.name
 
     def _known(self, identity: Identity, files: Sequence[JobFile]) -> Ingested:
         record = self._store.record(identity.id)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import blake3
 
-from data.errors import ArtefactTooLarge, NotFound
+from data.errors import FULL, ArtefactTooLarge, NoSpace, NotFound, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,14 +74,24 @@ class Spool:
 
     @contextmanager
     def receive(self) -> Iterator[Receiving]:
-        """A place for one upload; nothing is left of one that does not finish."""
+        """A place for one upload; nothing is left of one that does not finish.
+
+        Raises:
+            NoSpace: the disk is full.
+            StoreError: it cannot be written to for another reason.
+        """
         self._forget_old()
-        with NamedTemporaryFile(dir=self._folder, prefix="incoming-", delete=False) as file:
-            path = Path(file.name)
-            try:
-                yield Receiving(path, file, self._limit_bytes)
-            finally:
-                path.unlink(missing_ok=True)
+        try:
+            with NamedTemporaryFile(dir=self._folder, prefix="incoming-", delete=False) as file:
+                path = Path(file.name)
+                try:
+                    yield Receiving(path, file, self._limit_bytes)
+                finally:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno in FULL:
+                raise NoSpace("the disk has no room for the upload", help="make room, then send it again") from error
+            raise StoreError(f"the upload cannot be written: {error.strerror}", help="check the disk") from error
 
     def find(self, digest: str) -> Spooled:
         """An upload that arrived earlier.

@@ -2,19 +2,21 @@
 
 The staged file has a row per line: ``kind`` (0 point, 1 metric definition, 2 another object, 3 CSV header that comes
 again, NULL not k6's), ``metric``, ``tags`` (JSON text of the tags; of a definition, its data), ``t`` (TIMESTAMPTZ) and
-``v`` (DOUBLE). CSV rows that do not fit their header are left out and counted.
+``v`` (DOUBLE). CSV lines that are no row under their header are left out and counted.
 Tag texts repeat, so Parquet's dictionary keeps them small until they are interned.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from data.errors import ArtefactTooLarge, UnreadableArtefact
-from data.sql import literal, name
+from data.sql import file_pattern, literal, name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +65,9 @@ _CSV_EXTRA_TAGS = """
 _CSV_OWN = ("metric_name", "timestamp", "metric_value", "extra_tags", "metadata")
 _CSV_LINE_BYTES = 1 << 16
 _CSV_REFUSED_KEPT = 100_000
+_CSV_COLUMNS = 200
+_LINE_START = re.compile(rb"[\r\n][^\r\n]")
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Refused:
-    """CSV rows that do not fit their header: how many (of very many, at least so many) and the first one's line."""
+    """CSV lines that are no row of their own: how many, and the number of the first that does not fit the header."""
 
     lines: int = 0
     first_line: int | None = None
@@ -88,11 +93,12 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, target: Path, l
     Raises:
         UnreadableArtefact: a line is too long, or the CSV header is not k6's.
     """
+    path = file_pattern(source.path)
     if source.shape == "k6-csv":
-        _copy(connection, _csv_select(source), target, {"source": str(source.path)})
-        return _refused(connection)
+        rows = copy(connection, _csv_select(source), target, {"source": path})
+        return _refused(connection, source, rows)
     try:
-        _copy(connection, _NDJSON, target, {"source": str(source.path), "line_bytes": limits.line_bytes})
+        copy(connection, _NDJSON, target, {"source": path, "line_bytes": limits.line_bytes})
     except duckdb.InvalidInputException as error:
         if "maximum_object_size" not in str(error):
             raise UnreadableArtefact(f"{source.name} could not be read: {str(error).splitlines()[0]}") from error
@@ -103,14 +109,45 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, target: Path, l
     return Refused()
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path, parameters: dict[str, object]) -> None:
-    connection.execute(f"COPY ({select}) TO {literal(target)} ({_FORMAT})", parameters)
+def first_not_k6s(connection: duckdb.DuckDBPyConnection, source: Source, limits: Limits) -> int | None:
+    """The number of the first NDJSON line that is not k6's, blank lines apart. Slow: only for files that have one."""
+    connection.execute("SET preserve_insertion_order = true")
+    found = connection.execute(
+        f"SELECT n FROM (SELECT row_number() OVER () AS n, kind FROM ({_NDJSON})) WHERE kind IS NULL LIMIT 1",
+        {"source": file_pattern(source.path), "line_bytes": limits.line_bytes},
+    ).fetchone()
+    connection.execute("SET preserve_insertion_order = false")
+    return int(found[0]) if found else None
 
 
-def _refused(connection: duckdb.DuckDBPyConnection) -> Refused:
-    lines, first_line = connection.execute("SELECT count(DISTINCT line), min(line) FROM refused").fetchall()[0]
+def ends_mid_line(source: Source) -> bool:
+    """Does the file lack the line end that k6 writes after every line?"""
+    with source.path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def copy(connection: duckdb.DuckDBPyConnection, select: str, target: Path, parameters: dict[str, object]) -> int:
+    """Write what is selected as a staged file; how many rows that was."""
+    (rows,) = connection.execute(f"COPY ({select}) TO {literal(target)} ({_FORMAT})", parameters).fetchall()[0]
+    return int(rows)
+
+
+def _refused(connection: duckdb.DuckDBPyConnection, source: Source, rows: int) -> Refused:
+    """Every line must have become a row: a quote that is not closed makes one row, or none, of all lines behind it."""
+    (first_line,) = connection.execute("SELECT min(line) FROM refused").fetchall()[0]
     connection.execute("DROP TABLE refused; DROP TABLE refused_scans")
-    return Refused(lines, first_line)
+    return Refused(max(0, _lines(source) - 1 - rows), first_line)
+
+
+def _lines(source: Source) -> int:
+    """How many lines of a file are not empty."""
+    lines, last = 0, b"\n"
+    with source.path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            lines += len(_LINE_START.findall(last + piece))
+            last = piece[-1:]
+    return lines
 
 
 def _csv_select(source: Source) -> str:
@@ -135,7 +172,8 @@ def _csv_header(source: Source) -> list[str]:
     with source.path.open("rb") as file:
         header = file.readline(_CSV_LINE_BYTES).decode("utf-8-sig", "replace").strip().split(",")
     known = header[:3] == ["metric_name", "timestamp", "metric_value"] and "extra_tags" in header
-    if not known or len({column.lower() for column in header}) < len(header):
+    distinct = {column.strip().lower() for column in header} - {""}  # as DuckDB tells columns apart
+    if not known or len(distinct) < len(header) or len(header) > _CSV_COLUMNS:
         raise UnreadableArtefact(
             f"the CSV header of {source.name} is not k6's: {','.join(header)[:120]}",
             help="expected metric_name,timestamp,metric_value,...,extra_tags,metadata",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DURATION_UNITS_PER_S = 1000.0
+_DEEPEST_GROUP = 50
 _STAT_NAMES = {"passes": "passes", "fails": "fails", "matches": "passes"}
 _PERCENTILE = re.compile(r"^p\(?(\d+(?:\.\d+)?)\)?$")
 
@@ -75,9 +76,9 @@ def _summary(document: Any) -> Summary | None:  # noqa: ANN401  # any JSON
         case {"results": {"metrics": list()}}:
             return _machine(document)
         case {"metrics": dict() as metrics} if any(isinstance(m, dict) and "values" in m for m in metrics.values()):
-            return _handle_summary(document, metrics)
+            return _with_checks(_handle_summary(document, metrics), document)
         case {"metrics": dict() as metrics}:
-            return _export(metrics)
+            return _with_checks(_export(metrics), document)
     return None
 
 
@@ -128,6 +129,31 @@ def _machine(document: dict[str, Any]) -> Summary:
         k6_version=version if isinstance(version, str) else None,
         script_hash=sha256(script.encode()).hexdigest() if isinstance(script, str) else None,
     )
+
+
+def _with_checks(summary: Summary, document: dict[str, Any]) -> Summary:
+    """Add every check's passes and fails, as the sub-metric ``checks{check:NAME, group:PATH}`` that it is."""
+    found = tuple(
+        SummaryValue(f"checks{{check:{check.get('name')}, group:{path}}}", stat, number)
+        for path, check in _checks(_dict(document.get("root_group")))
+        for stat in ("passes", "fails")
+        if (number := _finite(check.get(stat))) is not None
+    )
+    return replace(summary, values=summary.values + found)
+
+
+def _checks(group: dict[str, Any], path: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Checks with the path of their group; lists in handleSummary's data, objects in --summary-export."""
+    for check in _members(group.get("checks")):
+        yield path, check
+    if depth < _DEEPEST_GROUP:
+        for inner in _members(group.get("groups")):
+            yield from _checks(inner, f"{path}::{inner.get('name')}", depth + 1)
+
+
+def _members(found: object) -> list[dict[str, Any]]:
+    values = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _values(metrics: Iterator[tuple[str, dict[str, Any]]]) -> tuple[SummaryValue, ...]:

@@ -16,6 +16,9 @@ TagSet = tuple[tuple[str, str], ...]
 COLLAPSED = "(many)"
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY = re.compile(r"(?P<kept>://[^?#\s]*)[?#]\S*")
+_ANY_QUERY = re.compile(r"\?\S+")
+_ADDRESSES = frozenset({"name", "url"})
+"""Tags that hold the address of a request, which may be a path alone."""
 
 
 def canonical(text: str, tag_characters: int) -> TagSet:
@@ -30,7 +33,7 @@ def canonical(text: str, tag_characters: int) -> TagSet:
         return ()
     if not isinstance(found, dict):
         return ()
-    tags = {key: _without_secrets(_text(value)) for key, value in found.items()}
+    tags = {key: _without_secrets(key, _text(value)) for key, value in found.items()}
     if tags.get("name"):
         tags.pop("url", None)
     return tuple(sorted((key[:tag_characters], value[:tag_characters]) for key, value in tags.items() if value))
@@ -62,5 +65,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _without_secrets(value: str) -> str:
-    return _QUERY.sub(r"\g<kept>", _USER_INFO.sub("", value)) if "://" in value else value
+def _without_secrets(key: str, value: str) -> str:
+    if "://" in value:
+        value = _QUERY.sub(r"\g<kept>", _USER_INFO.sub("", value))
+    return _ANY_QUERY.sub("", value) if key in _ADDRESSES else value

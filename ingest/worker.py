@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import sys
 import threading
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-import orjson
 from pydantic import TypeAdapter
 
 from data import blocks
@@ -31,7 +29,7 @@ from ingest.inflate import MAGIC, inflate
 from ingest.limits import Limits
 from ingest.recognise import Shape
 from ingest.record import Identity, assemble, check_parts
-from ingest.stage import Source, stage
+from ingest.stage import Source, ends_mid_line, first_not_k6s, stage
 from ingest.summary import Summary, parse_summary
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ Report = Callable[[str, float], None]
 
 _POLL_S = 0.2
 _NICE = 10
-_NOT_FINITE = re.compile(rb"-?\b(NaN|Infinity)\b")
 _KINDS: dict[Shape, ArtefactKind] = {"k6-json": "k6-json", "k6-csv": "k6-csv"}
 
 
@@ -136,8 +133,9 @@ class Worker:
     def _stage(self, number: int, file: JobFile) -> Staged:
         plain, truncated = self._plain(file)
         target = self._scratch / f"stage-{number}.parquet"
+        source = Source(plain, file.name, file.shape)
         with self._progress("read"):
-            refused = stage(self._db, Source(plain, file.name, file.shape), target, self._job.limits)
+            refused = stage(self._db, source, target, self._job.limits)
         found = block.counts(self._db, target, refused)
         if not found.points:
             raise UnreadableArtefact(
@@ -146,8 +144,8 @@ class Worker:
             )
         first_malformed = refused.first_line
         if found.malformed and file.shape == "k6-json":
-            first_malformed = _first_malformed(plain)
-        if found.malformed and not truncated and _ends_mid_line(plain):
+            first_malformed = first_not_k6s(self._db, source, self._job.limits)
+        if found.malformed and not truncated and ends_mid_line(source):
             truncated = "the file ends in the middle of a line"
         if plain != file.path:
             plain.unlink()
@@ -184,26 +182,6 @@ class Worker:
         self._report(step, 1.0)
 
 
-def _first_malformed(plain: Path) -> int | None:
-    """The first line that is not k6's; only asked of files that have one."""
-    with plain.open("rb") as lines:
-        return next((number for number, line in enumerate(lines, start=1) if line.strip() and not _is_k6s(line)), None)
-
-
-def _is_k6s(line: bytes) -> bool:
-    try:
-        document = orjson.loads(_NOT_FINITE.sub(b"0", line))  # DuckDB reads them: such a sample is dropped instead
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(document, dict) and None not in (document.get("type"), document.get("metric"))
-
-
-def _ends_mid_line(plain: Path) -> bool:
-    with plain.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
-
-
 def _confine(limits: Limits) -> None:
     """Give this process bounds of its own, and an end when its parent ends."""
     resource.setrlimit(resource.RLIMIT_AS, (limits.address_space_bytes, limits.address_space_bytes))
@@ -229,13 +207,21 @@ def main() -> None:
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()
 
+    def fail(error: PhasegateError) -> None:
+        say({"error": {"code": error.code, "message": error.message, "help": error.help}})
+
     try:
         Worker(job, lambda step, share: say({"step": step, "share": round(share, 3)})).run()
     except PhasegateError as error:
-        say({"error": {"code": error.code, "message": error.message, "help": error.help}})
-    except (duckdb.OutOfMemoryException, MemoryError) as error:
-        say({"error": {"code": BadInput.code, "message": f"too large to read within the memory limit: {error}",
-                       "help": None}})  # fmt: skip
+        fail(error)
+    except (duckdb.OutOfMemoryException, MemoryError):
+        names, mebibytes = ", ".join(file.name for file in job.files), job.limits.memory_bytes >> 20
+        fail(
+            BadInput(
+                f"reading {names} takes more than the {mebibytes:,} MiB of memory that one ingest may use",
+                help="give requests names without ids, and let k6 write fewer metrics",
+            )
+        )
     else:
         say({"done": True})
 

@@ -10,13 +10,13 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from data.model import SAMPLE_KINDS
+from slo import numbers
 from slo.model import Finding, Measurement
-from slo.sli import part_of_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from data.model import RunRecord, Series
+    from data.model import RunRecord, Series, SummaryValue
     from slo.model import MeasurementState
 
 MOST = 0.5
@@ -30,7 +30,8 @@ SUMMARY_TOLERANCE = 1e-6
 
 _TIMEOUT_CODE = 1050
 _NO_CONNECTION = range(1000, 1400)
-_EXIT_SETUP = {100: "setup() timed out", 107: "the script threw in its init code or in setup()"}
+_EXIT_THRESHOLDS, _EXIT_SETUP_TIMEOUT, _EXIT_TEARDOWN_TIMEOUT, _EXIT_THROWN = 99, 100, 101, 107
+_EXIT_WHOLE = {None, 0, _EXIT_THRESHOLDS, _EXIT_SETUP_TIMEOUT, _EXIT_THROWN}
 _EXIT_ABORTED = {
     97: "k6 Cloud failed the test",
     103: "the test was stopped through k6's REST API",
@@ -42,8 +43,13 @@ _EXIT_ABORTED = {
     137: "k6 was killed (SIGKILL)",
     143: "k6 was terminated (SIGTERM)",
 }
-_EXIT_TEARDOWN = 101
-_EXIT_THRESHOLDS = 99
+_LOST_WEIGHT = 50
+_SEED = "repair what setup() needs (seeding, migrations, a healthy database) and run the test again"
+_WITHOUT_WORK = {
+    "iterations", "iteration_duration", "vus", "vus_max", "data_sent", "data_received", "group_duration", "checks",
+    "dropped_iterations",
+}  # fmt: skip
+"""What k6 writes of a run that does nothing."""
 
 
 def find(record: RunRecord) -> Measurement:
@@ -69,39 +75,43 @@ def concerns(finding: Finding, service: str | None) -> bool:
 def setup_failed(record: RunRecord) -> Iterator[Finding]:
     """setup() did not prepare what the test needs, so every number after it measures the missing preparation.
 
-    Signs: a failed request or check in group ``::setup``, or k6's exit codes 100 and 107.
+    Signs: a check in group ``::setup`` that did not hold at last, an endpoint of which every request in setup() failed,
+    exit code 100, or 107 without load. A poll that failed before it held (is the service up yet?) is only told.
     """
-    remedy = "repair what setup() needs (seeding, migrations, a healthy database) and run the test again"
-    if (code := record.run.meta.exit_code) in _EXIT_SETUP:
-        yield Finding(
-            "setup_failed", "invalid", f"{_EXIT_SETUP[code]} (k6 exit code {code})", {"exit_code": code}, remedy=remedy
-        )
-    setup = [s for s in record.series if part_of_test(s) == "setup"]
-    failed = sum(s.nonzero for s in setup if s.metric == "http_req_failed")
-    requests = sum(s.n for s in setup if s.metric == "http_req_failed")
-    if failed:
-        status = _most_common(s for s in setup if s.metric == "http_req_failed" and s.nonzero)
-        yield Finding(
-            "setup_failed", "invalid", f"{failed:,} of {requests:,} requests in setup() failed ({status})",
-            {"failed": failed, "requests": requests, "cause": status}, remedy=remedy,
-        )  # fmt: skip
-    checks = {s.tags.get("check", "?"): s for s in setup if s.metric == "checks" and s.nonzero < s.n}
+    setup = [s for s in record.series if s.part_of_test == "setup"]
+    code = record.run.meta.exit_code
+    if code == _EXIT_SETUP_TIMEOUT or (code == _EXIT_THROWN and not _load(record)):
+        what = "setup() timed out" if code == _EXIT_SETUP_TIMEOUT else "the script threw before any load was sent"
+        yield Finding("setup_failed", "invalid", f"{what} (k6 exit code {code})", {"exit_code": code}, remedy=_SEED)
+    by_name: defaultdict[str, list[Series]] = defaultdict(list)
+    for one in setup:
+        if one.metric == "http_req_failed":
+            by_name[one.tags.get("name", "?")].append(one)
+    for name, series in by_name.items():
+        failed, n = sum(s.nonzero for s in series), sum(s.n for s in series)
+        if failed:
+            cause = _most_common(s for s in series if s.nonzero)
+            yield Finding(
+                "setup_failed", "invalid" if failed == n else "info",
+                f"{failed:,} of {n:,} requests to {name} in setup() failed ({cause})",
+                {"failed": failed, "requests": n, "name": name, "cause": cause}, remedy=_SEED,
+            )  # fmt: skip
+    checks = sorted({s.tags.get("check", "?") for s in setup if s.metric == "checks" and not s.last})
+    checks += sorted({v.metric for v in record.summary if not record.series and _failed_setup_check(v)})
     if checks:
-        names = ", ".join(sorted(checks))
-        yield Finding(
-            "setup_failed", "invalid", f"checks failed in setup(): {names}", {"checks": sorted(checks)}, remedy=remedy
-        )
+        told = f"checks failed in setup(): {', '.join(checks)}"
+        yield Finding("setup_failed", "invalid", told, {"checks": checks}, remedy=_SEED)
 
 
 def unreachable(record: RunRecord) -> Iterator[Finding]:
     """The load did not reach the service: no connection, no name, no TLS. That is not slowness.
 
-    Signs: most of a service's requests have status 0 with a k6 error code of 1000 to 1399, a time-out (1050) apart: a
-    request that timed out was sent. Their durations are 0 or nearly so and make percentiles look good.
+    Signs: most of a service's requests have a k6 error code of 1000 to 1399, a time-out (1050) apart: a request that
+    timed out was sent; without codes, status 0. Their durations are 0 or nearly so and make percentiles look good.
     """
-    for service, series in _requests(record).items():
-        lost = [s for s in series if _code(s) in _NO_CONNECTION and _code(s) != _TIMEOUT_CODE]
-        n, total = sum(s.n for s in lost), sum(s.n for s in series)
+    for service, series, total in _requests(record):
+        lost = [s for s in series if _unreached(s)]
+        n = sum(s.n for s in lost)
         if n > MOST * total:
             cause = _most_common(lost)
             yield Finding(
@@ -113,42 +123,49 @@ def unreachable(record: RunRecord) -> Iterator[Finding]:
 
 
 def error_storm(record: RunRecord) -> Iterator[Finding]:
-    """Most requests of a service fail, and nearly all for one reason: one broken thing, not a slow service.
+    """Most requests of a service fail: one broken thing, as a rule, and not a slow service.
 
-    Fast failures also pull percentiles down, so a latency target that looks met is not proven.
+    Latency was then mostly not measured, and fast failures pull percentiles down, so a target that looks met is not
+    proven. Failures are k6's own (``http_req_failed``), or what status and error code say where k6 did not count them.
     """
-    for service, series in _requests(record).items():
-        failed = [s for s in series if s.tags.get("expected_response") == "false"]
-        reached = [s for s in failed if _code(s) not in _NO_CONNECTION or _code(s) == _TIMEOUT_CODE]
-        n, total = sum(s.n for s in failed), sum(s.n for s in series)
-        if n <= MOST * total or not reached:
+    for service, series, total in _requests(record):
+        failed = [s for s in series if s.failed]
+        n = max(_counted_failures(record, service), sum(s.n for s in failed))
+        if n <= MOST * total or sum(s.n for s in series if _unreached(s)) > MOST * total:
             continue
         causes = Counter[str]()
-        for one in reached:
+        for one in failed:
             causes[_cause(one)] += one.n
-        cause, most = causes.most_common(1)[0]
-        if most >= ONE_CAUSE * n:
-            endpoints = sorted({s.tags.get("name", "?") for s in reached if _cause(s) == cause})
-            yield Finding(
-                "error_storm", "suspect",
-                f"{n:,} of {total:,} requests{_to(service)} failed, {most:,} of them with {cause}",
-                {"failed": n, "requests": total, "cause": cause, "endpoints": endpoints[:10]}, service,
-                "find the one cause first (test data, a dependency, a missing migration); latency was not measured",
-            )  # fmt: skip
+        cause, most = causes.most_common(1)[0] if causes else ("unknown", 0)
+        told = f", {most:,} of them with {cause}" if most >= ONE_CAUSE * n else ", for several reasons"
+        endpoints = sorted({s.tags.get("name", "?") for s in failed if _cause(s) == cause})
+        yield Finding(
+            "error_storm", "suspect", f"{n:,} of {total:,} requests{_to(service)} failed{told}",
+            {"failed": n, "requests": total, "cause": cause, "endpoints": endpoints[:10]}, service,
+            "find the cause first (test data, a dependency, a missing migration); latency was not measured",
+        )  # fmt: skip
+    summed = {v.stat: v.value for v in record.summary if v.metric == "http_req_failed"}
+    if not record.series and summed.get("rate", 0) > MOST:
+        yield Finding(
+            "error_storm", "suspect", f"{numbers.ratio(summed['rate'])} of all requests failed, as k6's summary says",
+            {"failed_ratio": summed["rate"]},
+            remedy="upload the samples (--out json): they tell whether the service was reached and why requests failed",
+        )  # fmt: skip
 
 
 def no_requests(record: RunRecord) -> Iterator[Finding]:
-    """Iterations ran and sent nothing: the script throws before its first request, or its branch is never taken."""
-    if not record.series:
-        return
-    iterations = sum(s.sum for s in record.series if s.metric == "iterations")
-    sent = sum(
-        s.n
-        for s in record.series
-        if s.metric in {"http_reqs", "grpc_req_duration", "ws_sessions"} and not part_of_test(s)
-    )
-    browser = any(s.metric.startswith("browser_") for s in record.series)
-    if not sent and not browser:
+    """Iterations ran and sent nothing: the script throws before its first request, or its branch is never taken.
+
+    Any sample of a protocol's metric or of the script's own is work, so tests of other protocols are left alone.
+    """
+    if record.series:
+        sent = any(s.metric not in _WITHOUT_WORK for s in _load(record))
+        iterations = sum(s.sum for s in record.series if s.metric == "iterations")
+    else:
+        counts = {v.metric: v.value for v in record.summary if v.stat == "count"}
+        iterations = counts.get("iterations", 0)
+        sent = not iterations or any(name not in _WITHOUT_WORK for name in counts)
+    if not sent:
         yield Finding(
             "no_requests", "invalid",
             f"{iterations:,.0f} iterations sent no request" if iterations else "the run sent no request after setup()",
@@ -158,18 +175,28 @@ def no_requests(record: RunRecord) -> Iterator[Finding]:
 
 
 def aborted(record: RunRecord) -> Iterator[Finding]:
-    """k6 was stopped before the test's own end, as its exit code or an aborting threshold says."""
+    """k6 did not end the test by itself, as its exit code or an aborting threshold says.
+
+    0 is success, 99 says that thresholds of the script were crossed; any other code is a run that was not whole.
+    """
     code = record.run.meta.exit_code
     remedy = "run the test to its end"
-    if code in _EXIT_ABORTED:
-        yield Finding(
-            "aborted", "suspect", f"{_EXIT_ABORTED[code]} (k6 exit code {code})", {"exit_code": code}, remedy=remedy
+    if code == _EXIT_TEARDOWN_TIMEOUT or (code == _EXIT_THROWN and _load(record)):
+        what = (
+            "teardown() timed out"
+            if code == _EXIT_TEARDOWN_TIMEOUT
+            else "the script threw after its load, in teardown()"
         )
-    if code == _EXIT_TEARDOWN:
-        yield Finding("aborted", "info", "teardown() timed out (k6 exit code 101)", {"exit_code": code})
-    crossed = [t for t in record.thresholds if t.abort_on_fail and t.ok is False]
-    if crossed or (code == _EXIT_THRESHOLDS and any(t.abort_on_fail for t in record.thresholds)):
-        names = [f"{t.metric}: {t.source}" for t in crossed or record.thresholds if t.abort_on_fail]
+        yield Finding(
+            "aborted", "info", f"{what} (k6 exit code {code})", {"exit_code": code}, remedy="repair teardown()"
+        )
+    elif code not in _EXIT_WHOLE:
+        what = _EXIT_ABORTED.get(code or 0, "k6 did not end as it should")
+        yield Finding("aborted", "suspect", f"{what} (k6 exit code {code})", {"exit_code": code}, remedy=remedy)
+    aborting = [t for t in record.thresholds if t.abort_on_fail]
+    crossed = [t for t in aborting if t.ok is False or (t.ok is None and code == _EXIT_THRESHOLDS)]
+    if crossed:
+        names = [f"{t.metric}: {t.source}" for t in crossed]
         yield Finding(
             "aborted", "suspect", f"a threshold that aborts the test was crossed: {'; '.join(names[:5])}",
             {"thresholds": names[:20]}, remedy=remedy,
@@ -210,13 +237,15 @@ def malformed_lines(record: RunRecord) -> Iterator[Finding]:
 def summary_mismatch(record: RunRecord) -> Iterator[Finding]:
     """The summary is not of these samples: its numbers differ from the same numbers computed from the samples.
 
-    Only compared where the samples are whole: of a cut file they may well differ.
+    Not compared where a file is cut: of that they may well differ.
     """
-    whole = not any(a.truncated or a.malformed_lines or a.dropped_points for a in record.artefacts)
-    if not whole or not any(a.kind in SAMPLE_KINDS for a in record.artefacts):
+    samples = [a for a in record.artefacts if a.kind in SAMPLE_KINDS]
+    if not samples or any(a.truncated for a in samples):
         return
-    csv = any(a.kind == "k6-csv" for a in record.artefacts)
-    tolerance = 1e-3 if csv else SUMMARY_TOLERANCE  # k6's CSV keeps six decimals
+    lost = sum(a.malformed_lines + a.dropped_points for a in samples) / max(1, sum(a.lines for a in samples))
+    csv = any(a.kind == "k6-csv" for a in samples)
+    # k6's CSV keeps six decimals; a lost line shifts a number by a little more than its share.
+    tolerance = max(1e-3 if csv else SUMMARY_TOLERANCE, _LOST_WEIGHT * lost)
     differing = sorted(
         (v.metric, v.stat, v.value, own)
         for v in record.summary
@@ -255,13 +284,48 @@ RULES = (
 """Every rule, in the order in which their causes come."""
 
 
-def _requests(record: RunRecord) -> dict[str | None, list[Series]]:
-    """The request counts of the load by service; under ``None`` where no service is known."""
+def _load(record: RunRecord) -> list[Series]:
+    """The series of the load itself."""
+    return [s for s in record.series if s.part_of_test is None and s.metric not in {"vus", "vus_max"}]
+
+
+def _requests(record: RunRecord) -> list[tuple[str | None, list[Series], int]]:
+    """The request counts of the load by service, with their number.
+
+    Requests without a service (``None``) are weighed against all of the run: a few calls elsewhere decide nothing.
+    """
     found: defaultdict[str | None, list[Series]] = defaultdict(list)
-    for one in record.series:
-        if one.metric == "http_reqs" and part_of_test(one) is None:
+    for one in _load(record):
+        if one.metric == "http_reqs":
             found[one.tags.get("service", record.run.meta.service)].append(one)
-    return found
+    everything = sum(s.n for series in found.values() for s in series)
+    return [
+        (service, series, everything if service is None else sum(s.n for s in series))
+        for service, series in found.items()
+    ]
+
+
+def _counted_failures(record: RunRecord, service: str | None) -> int:
+    return sum(
+        s.nonzero
+        for s in _load(record)
+        if s.metric == "http_req_failed" and s.tags.get("service", record.run.meta.service) == service
+    )
+
+
+def _unreached(series: Series) -> bool:
+    if series.error_code is None:
+        return series.tags.get("status") == "0"
+    return series.error_code in _NO_CONNECTION and series.error_code != _TIMEOUT_CODE
+
+
+def _failed_setup_check(value: SummaryValue) -> bool:
+    return (
+        value.metric.startswith("checks{")
+        and "group:::setup" in value.metric
+        and value.stat == "fails"
+        and value.value > 0
+    )
 
 
 def _own_value(record: RunRecord, metric: str, stat: str) -> float | None:
@@ -281,14 +345,9 @@ def _own_value(record: RunRecord, metric: str, stat: str) -> float | None:
     return values.get(found.type, {}).get(stat)
 
 
-def _code(series: Series) -> int:
-    code = series.tags.get("error_code", "")
-    return int(code) if code.isdecimal() else 0
-
-
 def _cause(series: Series) -> str:
     """Why requests of a series failed, in one phrase."""
-    status, code = series.tags.get("status", "0"), series.tags.get("error_code")
+    status, code = series.tags.get("status", ""), series.tags.get("error_code")
     if status not in {"", "0"}:
         return f"HTTP {status}"
     error = series.tags.get("error", "no answer")

@@ -6,8 +6,12 @@ ratio estimator's variance over clusters (Cochran, Sampling Techniques, 1977, 11
 proportions). With it,
 
 - a rate has the Jeffreys interval (Brown, Cai and DasGupta 2001), which stays honest near 0 and 1;
-- a percentile has Woodruff's interval (1952): the interval of the share of samples below it, read back as percentiles;
+- a percentile has Woodruff's interval (1952): the Clopper-Pearson interval of the share of samples below it, read back
+  as order statistics, outwards;
 - a mean has Student's t over the spans.
+
+The variance between spans is itself an estimate, so the effective size shrinks by the square of normal over Student's t
+(Korn and Graubard). A run with too few spans to see the spread has no interval: nothing is proven by it.
 """
 
 from __future__ import annotations
@@ -32,14 +36,20 @@ def minimum_samples(percentile: float, confidence: float = CONFIDENCE) -> int:
 
 
 def effective_size(spans: Sequence[Span]) -> float:
-    """How many independent samples the spans are worth, to estimate their share of hits; at most their number."""
+    """How many independent samples the spans are worth, to estimate their share of hits; at most their number.
+
+    0 for too few spans to tell.
+    """
     n = sum(span.n for span in spans)
     hits = sum(span.hits for span in spans)
-    if len(spans) < _FEWEST_SPANS or hits in {0, n}:
+    if len(spans) < _FEWEST_SPANS:
+        return 0.0
+    if hits in {0, n}:
         return float(n)
     share = hits / n
     between = sum((span.hits - share * span.n) ** 2 for span in spans) * len(spans) / (len(spans) - 1)
-    return n / max(1.0, between / (n * share * (1 - share)))
+    doubt = (special.ndtri(0.975) / special.stdtrit(len(spans) - 1, 0.975)) ** 2
+    return float(n * doubt / max(1.0, between / (n * share * (1 - share))))
 
 
 def share_interval(hits: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -48,6 +58,14 @@ def share_interval(hits: float, n: float, confidence: float = CONFIDENCE) -> tup
     low = 0.0 if hits <= 0 else float(special.betaincinv(hits + 0.5, n - hits + 0.5, tail))
     high = 1.0 if hits >= n else float(special.betaincinv(hits + 0.5, n - hits + 0.5, 1 - tail))
     return low, high
+
+
+def percentile_levels(percentile: float, size: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Which percentiles of ``n`` samples, worth ``size`` independent ones, bound a percentile: order statistics."""
+    tail, hits = (1 - confidence) / 2, percentile * size
+    low = float(special.betaincinv(hits, size - hits + 1, tail))
+    high = float(special.betaincinv(hits + 1, size - hits, 1 - tail))
+    return math.floor(low * (n - 1)) / max(1, n - 1), math.ceil(high * (n - 1)) / max(1, n - 1)
 
 
 def mean_interval(spans: Sequence[Span], confidence: float = CONFIDENCE) -> tuple[float, float] | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from data.catalog import StoredMeasurement
-from slo.intervals import effective_size, mean_interval, minimum_samples, share_interval
+from slo.intervals import effective_size, mean_interval, minimum_samples, percentile_levels, share_interval
+from slo.model import RULE_VERSION
 from slo.selector import Selector, SelectorError
 from slo.sli import select
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from slo.sli import Sli
 
 _UNITS = {"time": "ms", "data": "B", "default": ""}
+_SHORTEST_LOAD_S = 1.0
+_WRITTEN_WHEN_IT_HAPPENS = {"dropped_iterations"}
 _BY_SPANS = "{name} on {n:,} effective samples of {of:,} (spread over {spans} spans of time)"
 
 
@@ -39,7 +42,7 @@ class _Selected:
 
     @property
     def ok_ids(self) -> list[int]:
-        return [one.id for one in self.series if one.tags.get("expected_response") != "false"]
+        return [one.id for one in self.series if not one.failed]
 
     @property
     def n(self) -> int:
@@ -101,14 +104,15 @@ class _Measuring:
         ends = {}
         for name, p in self._asked().items():
             if self._chosen[name].n >= minimum_samples(p):
-                size = effective_size(self._spans[name])
-                ends[name] = list(share_interval(p * size, size))
+                size = effective_size(self._spans.get(name, ()))
+                if size:
+                    ends[name] = list(percentile_levels(p, size, self._chosen[name].n))
         return self._quantiles(ends)
 
     def _one(self, name: str, one: _Selected) -> StoredMeasurement:
         blank = _blank(self._record, one.sli)
         if not one.series:
-            return replace(blank, problem=_nothing_found(self._record, one))
+            return _absent(self._record, one, blank)
         match _kind(one), one.sli.stat:
             case "rate", "rate":
                 return self._rate(name, one, blank)
@@ -116,17 +120,19 @@ class _Measuring:
                 return self._percentile(name, one, blank)
             case "trend", "avg":
                 return self._mean(name, one, blank)
-        value, unit = _plain(one, self._record.run.duration_s)
+        value, unit = _plain(one, _duration_s(self._record, one.sli))
         if value is None:
             return replace(blank, problem=f"a {_kind(one)} such as {one.sli.selector.metric} has no {one.sli.stat}")
         return replace(blank, n=one.n, value=value, unit=unit)
 
     def _rate(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
         hits, n = sum(s.nonzero for s in one.series), one.n
-        size = effective_size(self._spans[name])
+        kept = replace(blank, n=n, count=hits, value=hits / n, unit="ratio")
+        size = effective_size(self._spans.get(name, ()))
+        if not size:
+            return kept
         low, high = share_interval(hits / n * size, size)
-        method = _method("Jeffreys", size, n, self._spans[name])
-        return replace(blank, n=n, count=hits, value=hits / n, unit="ratio", ci_low=low, ci_high=high, ci_method=method)
+        return replace(kept, ci_low=low, ci_high=high, ci_method=_method("Jeffreys", size, n, self._spans[name]))
 
     def _percentile(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
         p, n = self._asked()[name], one.n
@@ -137,30 +143,30 @@ class _Measuring:
             value=self._percentiles[name][0],
             unit=_unit(one),
             value_ok=ok[0] if ok else None,
-            n_ok=sum(s.n for s in one.series if s.tags.get("expected_response") != "false"),
+            n_ok=sum(s.n for s in one.series if not s.failed),
         )
+        if n < minimum_samples(p):
+            return replace(kept, problem=_too_few(n, one.sli.stat, p))
         if name not in self._intervals:
-            return replace(
-                kept, problem=f"{n:,} samples are too few for {one.sli.stat}: it takes {minimum_samples(p):,}"
-            )
+            return kept
         low, high = self._intervals[name]
         method = _method("Woodruff", effective_size(self._spans[name]), n, self._spans[name])
         return replace(kept, ci_low=low, ci_high=high, ci_method=method)
 
     def _mean(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
         value = sum(s.sum for s in one.series) / one.n
-        low, high = mean_interval(self._spans[name]) or (None, None)
-        method = f"Student's t over {len(self._spans[name])} spans of time"
-        return replace(
-            blank, n=one.n, value=value, unit=_unit(one), ci_low=low, ci_high=high, ci_method=method if low else None
-        )
+        low, high = mean_interval(self._spans.get(name, ())) or (None, None)
+        method = f"Student's t over {len(self._spans.get(name, ()))} spans of time"
+        kept = replace(blank, n=one.n, value=value, unit=_unit(one))
+        return kept if low is None else replace(kept, ci_low=low, ci_high=high, ci_method=method)
 
 
 def _blank(record: RunRecord, sli: Sli) -> StoredMeasurement:
     service, selector, stat, include = sli.key
     return StoredMeasurement(
         run_id=record.run.id, service=service, sli=selector, stat=stat, include=include, n=0, count=None, value=None,
-        unit="", ci_low=None, ci_high=None, ci_method=None, value_ok=None, n_ok=None, problem=None,
+        rule_version=RULE_VERSION, unit="", ci_low=None, ci_high=None, ci_method=None, value_ok=None, n_ok=None,
+        problem=None,
     )  # fmt: skip
 
 
@@ -170,7 +176,7 @@ def _kind(one: _Selected) -> str:
         return one.metric.type
     stat = one.sli.stat
     if stat == "rate":
-        return "rate"
+        return "counter" if one.sli.per_second else "rate"
     return {"count": "counter", "value": "gauge"}.get(stat, "trend")
 
 
@@ -192,6 +198,30 @@ def _plain(one: _Selected, duration_s: float | None) -> tuple[float | None, str]
     }
     unit = "/s" if one.sli.stat == "rate" else _unit(one)
     return values.get((_kind(one), one.sli.stat)), unit
+
+
+def _duration_s(record: RunRecord, sli: Sli) -> float | None:
+    """What a count per second is over: k6's whole test run where setup and teardown count, else the load alone.
+
+    ``None`` for a load too short to have a rate.
+    """
+    if {"setup", "teardown"} <= set(sli.include):
+        return record.run.duration_s
+    load = [one for one in record.series if one.part_of_test is None]
+    span_s = (max(s.last_at for s in load) - min(s.first_at for s in load)).total_seconds() if load else 0.0
+    return span_s if span_s >= _SHORTEST_LOAD_S else None
+
+
+def _absent(record: RunRecord, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
+    """No samples: no data, but for events that k6 only writes when they happen."""
+    whole = not any(artefact.truncated for artefact in record.artefacts)
+    if one.sli.selector.metric in _WRITTEN_WHEN_IT_HAPPENS and one.sli.stat in {"count", "rate"} and whole:
+        return replace(blank, value=0.0, unit="/s" if one.sli.stat == "rate" else "")
+    return replace(blank, problem=_nothing_found(record, one))
+
+
+def _too_few(n: int, stat: str, percentile: float) -> str:
+    return f"{n:,} samples are too few for {stat}: it takes {minimum_samples(percentile):,}"
 
 
 def _method(name: str, size: float, n: int, spans: Sequence[Span]) -> str:
@@ -223,24 +253,27 @@ def _from_summary(record: RunRecord, sli: Sli) -> StoredMeasurement:
         )
     n = _summary_count(record, sli, values)
     filled = replace(blank, n=n, value=values[stat], unit=_summary_unit(metric, sli.stat))
-    if metric and metric.type == "rate":
+    kind = metric.type if metric else "unknown"
+    if kind in {"rate", "trend"} and not n:
+        # k6 writes zeros for a threshold that no sample matched.
+        return replace(filled, problem=f"k6's summary does not say that there was any sample of {sli.selector}")
+    if kind == "rate":
         hits = round(values.get("passes", values[stat] * n))
-        low, high = share_interval(hits, n) if n else (None, None)
+        low, high = share_interval(hits, n)
         return replace(filled, count=hits, ci_low=low, ci_high=high, ci_method="Jeffreys on all samples (summary only)")
     if sli.percentile is not None and n < minimum_samples(sli.percentile):
-        few = f"{n:,} samples are too few for {sli.stat}: it takes {minimum_samples(sli.percentile):,}"
-        return replace(filled, problem=few if n else f"k6's summary does not say how many samples {sli.stat} is of")
+        return replace(filled, problem=_too_few(n, sli.stat, sli.percentile))
     return filled
 
 
 def _summary_values(record: RunRecord, sli: Sli) -> dict[str, float] | None:
     """The numbers of the (sub-)metric that is this SLI: same metric, same tags, same service."""
-    wanted = {sli.selector}
+    wanted = [sli.selector]
     if sli.service is not None:
         tagged = Selector(sli.selector.metric, tuple(sorted((*sli.selector.tags, ("service", sli.service)))))
-        wanted = {tagged} | (wanted if record.run.meta.service == sli.service else set())
-    names = {v.metric for v in record.summary}
-    found = next((name for name in sorted(names) if _selector(name) in wanted), None)
+        wanted = [tagged, *(wanted if record.run.meta.service == sli.service else ())]
+    names = {_selector(v.metric): v.metric for v in record.summary}
+    found = next((names[selector] for selector in wanted if selector in names), None)
     return None if found is None else {v.stat: v.value for v in record.summary if v.metric == found}
 
 

@@ -16,6 +16,9 @@ ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
 Severity = Literal["invalid", "suspect", "info"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 
+RULE_VERSION = 1
+"""Raised whenever the same inputs could be judged differently, so that what is stored of both is told apart."""
+
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}
 """What the command line exits with; 2 is wrong usage or an error of our own."""
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from slo.target import Target
 
 
+_ROUNDING = 1e-9
+
+
 def judge(
     objective: Objective, measured: StoredMeasurement | None, metric: Metric | None, findings: Sequence[Finding]
 ) -> ObjectiveResult:
@@ -40,7 +43,7 @@ def judge(
     if measured.value is None or not math.isfinite(measured.value):
         return replace(blank, reason=measured.problem or "nothing was measured")
     filled = _with_measurement(blank, measured)
-    if misfit := _misfit(target, metric):
+    if misfit := _misfit(target, metric, measured.unit):
         return replace(filled, state="not_evaluable", reason=misfit)
     if measured.problem:
         return replace(filled, state="not_evaluable", reason=measured.problem)
@@ -59,7 +62,12 @@ def _with_measurement(blank: ObjectiveResult, measured: StoredMeasurement) -> Ob
     )  # fmt: skip
 
 
-def _misfit(target: Target, metric: Metric | None) -> str | None:
+def _misfit(target: Target, metric: Metric | None, unit: str) -> str | None:
+    shares = {"ratio", "/s"}
+    if target.unit != unit and shares & {target.unit, unit}:
+        return (
+            f"the target does not fit the metric: it is in {target.unit or 'no unit'}, the metric in {unit or 'none'}"
+        )
     if metric is None or metric.type == "unknown":
         return None
     try:
@@ -69,26 +77,46 @@ def _misfit(target: Target, metric: Metric | None) -> str | None:
     return None
 
 
+def _fewest(target: Target) -> int:
+    """Samples that a rate needs: with fewer, a single bad one would miss the target, so it tells nothing."""
+    allowed = target.threshold if target.upper else 1 - target.threshold if target.lower else 0.0
+    return math.ceil(1 / allowed - _ROUNDING) if target.unit == "ratio" and allowed > 0 else 1
+
+
 def _compared(filled: ObjectiveResult, objective: Objective) -> ObjectiveResult:
-    target, warn, value = objective.target, objective.warn, filled.value
+    target, value = objective.target, filled.value
     if value is None:
         return filled
     holds = target.holds(value)
     proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
-    # No failure seen is no sign of risk, however few requests: the interval beside it says how much it proves.
-    spotless = filled.unit == "ratio" and value == (0.0 if target.upper else 1.0)
+    if filled.n < (fewest := _fewest(target)):
+        reason = f"{filled.n:,} samples are too few for {target.text}: it takes {fewest:,}"
+        return replace(filled, state="not_evaluable", reason=reason)
     told, bound = numbers.distinct(value, target.threshold, target.unit)
     judged = replace(filled, margin=target.margin(value), proven=proven)
     if not holds:
         doubt = "" if proven or not filled.ci else f"; its 95 % interval {_interval(filled)} reaches the target"
         return replace(judged, state="missed", reason=f"{target.stat} = {told}, target {target.op} {bound}{doubt}")
+    if risk := _risk(filled, objective, proven=proven):
+        return replace(judged, state="at_risk", reason=risk)
+    return replace(judged, state="met", reason=f"{target.stat} = {told}, target {target.op} {bound}")
+
+
+def _risk(filled: ObjectiveResult, objective: Objective, *, proven: bool) -> str | None:
+    """Why a target that is met may be missed next time, if it may."""
+    target, warn, value = objective.target, objective.warn, filled.value or 0.0
+    told, bound = numbers.distinct(value, target.threshold, target.unit)
+    if filled.value_ok is not None and not target.holds(filled.value_ok):
+        without = numbers.value(filled.value_ok, target.unit)
+        return f"{target.stat} = {told} meets {target.op} {bound} only by failed requests: {without} without them"
     if warn and not warn.holds(value):
         told, bound = numbers.distinct(value, warn.threshold, warn.unit)
-        return replace(judged, state="at_risk", reason=f"{target.stat} = {told}, warned from {bound} on")
+        return f"{target.stat} = {told}, warned from {bound} on"
+    # No failure seen is no sign of risk, however few requests: the interval beside it says how much it proves.
+    spotless = filled.unit == "ratio" and value in {0.0, 1.0}
     if filled.ci and not proven and not spotless:
-        reason = f"{target.stat} = {told} meets {target.op} {bound}, but its 95 % interval is {_interval(filled)}"
-        return replace(judged, state="at_risk", reason=reason)
-    return replace(judged, state="met", reason=f"{target.stat} = {told}, target {target.op} {bound}")
+        return f"{target.stat} = {told} meets {target.op} {bound}, but its 95 % interval is {_interval(filled)}"
+    return None
 
 
 def _interval(result: ObjectiveResult) -> str:

@@ -21,27 +21,31 @@ _P95 = ("http_req_duration", "p(95)")
 _FAILED = ("http_req_failed", "rate")
 
 
+SYSTEM = "whole system"
+"""The row of objectives without a service."""
+
+
 def service_row(
-    service: str,
+    service: str | None,
     config: Config | None,
     phase: Phase | None,
     history: Sequence[tuple[RunRef, Verdict | None]],
     measured: Sequence[StoredMeasurement],
 ) -> ServiceRow:
-    """One service: what its newest run says of it, and its p95 run by run (oldest first)."""
+    """One service (``None``: the system as a whole): what its newest run says, and its p95 run by run, oldest first."""
     own = {(m.run_id, m.sli, m.stat): m for m in measured if m.service == service and not m.include}
     newest, verdict = history[0] if history else (None, None)
     state: VerdictState | Literal["no_data"] | None
     state, reason, objectives = _about(service, verdict)
     asked = phase is not None and any(o.service == service for o in phase.objectives)
     if phase is not None and not asked:
-        state, reason = None, f"phase {phase.id} asks nothing of {service}"
+        state, reason = None, f"phase {phase.id} asks nothing of {service or SYSTEM}"
     elif newest is None:
         state, reason = "no_data", "no run of it is stored"
     failed = own.get((newest.id, *_FAILED)) if newest else None
-    info = config.services.get(service) if config else None
+    info = config.services.get(service) if config and service else None
     return ServiceRow(
-        service=service,
+        service=service or SYSTEM,
         owner=info.owner if info else None,
         state=state,
         reason=reason,
@@ -78,8 +82,8 @@ def assemble(
     )
 
 
-def _about(service: str, verdict: Verdict | None) -> tuple[VerdictState | None, str, list[ObjectiveResult]]:
-    """What a run's verdict says of one service alone."""
+def _about(service: str | None, verdict: Verdict | None) -> tuple[VerdictState | None, str, list[ObjectiveResult]]:
+    """What a run's verdict says of one service alone, or of the system as a whole."""
     if verdict is None:
         return None, "", []
     objectives = [o for o in verdict.objectives if o.service == service]
@@ -91,7 +95,7 @@ def _about(service: str, verdict: Verdict | None) -> tuple[VerdictState | None, 
 
 
 def _p95_ms(
-    own: dict[tuple[str, str, str], StoredMeasurement], run: RunRef, service: str, verdict: Verdict | None
+    own: dict[tuple[str, str, str], StoredMeasurement], run: RunRef, service: str | None, verdict: Verdict | None
 ) -> float | None:
     """A run's p95 of the service; none where the measurement is invalid, since refused requests take 0 ms."""
     findings = verdict.measurement.findings if verdict else ()

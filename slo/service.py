@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,10 @@ from slo.config import load_config
 from slo.documents import from_json, to_json
 from slo.findings import concerns, find
 from slo.measure import measure
-from slo.model import ConfigReport, PhaseRef, RunRef, RunView, Verdict
+from slo.model import RULE_VERSION, ConfigReport, PhaseRef, RunRef, RunView, Verdict
 from slo.objectives import judge
 from slo.sli import of_objective, standard
-from slo.verdict import RULE_VERSION, decide, next_steps, scope_of
+from slo.verdict import covers, decide, next_steps, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +57,9 @@ class ConfigSource:
             self._read = version, load_config(path), path.read_text(encoding="utf-8")
         return self._read[1]
 
-    @property
-    def text(self) -> str:
-        """The text of the configuration that was loaded last."""
-        return self._read[2] if self._read else ""
+    def text(self, digest: str) -> str:
+        """The text of the configuration with this digest, while it is in force; else nothing."""
+        return self._read[2] if self._read and self._read[1].digest == digest else ""
 
     def require(self) -> Config:
         """The configuration.
@@ -84,6 +84,7 @@ class Service:
         self._store = store
         self._config = config
         self._clock = clock
+        self._judging = threading.Lock()
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
@@ -134,11 +135,15 @@ class Service:
             self._config.require()
         chosen = config.phase(phase) if config and phase else (config.phases[0] if config else None)
         latest = self._store.runs(RunFilter(environment=environment, branch=branch), limit=None)
-        services = sorted({s for run in latest for s in run.services} | set(config.services if config else ()))
-        histories = {s: [run for run in latest if s in run.services][:HISTORY] for s in services}
+        services: list[str | None] = [
+            *sorted({s for run in latest for s in run.services} | set(config.services if config else ()))
+        ]
+        if chosen and any(objective.service is None for objective in chosen.objectives):
+            services.append(None)
+        histories = {s: [run for run in latest if covers(run_ref(run), s)][:HISTORY] for s in services}
         looked_at = list({run.id: run for history in histories.values() for run in history}.values())
         verdicts = self._verdicts(looked_at, config, chosen) if config and chosen else {}
-        measured = self._store.measurements([run.id for run in looked_at])
+        measured = self._store.measurements([run.id for run in looked_at], RULE_VERSION)
         rows = [
             overview.service_row(
                 service, config, chosen, [(run_ref(r), verdicts.get(r.id)) for r in histories[service]], measured
@@ -154,26 +159,33 @@ class Service:
 
     def _verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
         """Verdicts by run id: the stored ones, and new ones for the rest, which are kept."""
-        stored = self._store.verdicts([run.id for run in runs], phase.id, config.digest, RULE_VERSION)
-        found = {run_id: from_json(Verdict, kept.document) for run_id, kept in stored.items()}
-        measured: list[StoredMeasurement] = []
-        judged: list[Verdict] = []
-        for run in runs:
-            if run.id not in found:
+        found = self._stored_verdicts(runs, config, phase)
+        if len(found) == len(runs):
+            return found
+        with self._judging:  # the second of two who ask at once reads what the first one kept
+            found = self._stored_verdicts(runs, config, phase)
+            measured: list[StoredMeasurement] = []
+            judged: list[Verdict] = []
+            for run in (run for run in runs if run.id not in found):
                 record = self._store.record(run.id)
                 fresh = self._measured(record, phase)
                 measured += fresh.new
                 judged.append(self._judged(record, config, phase, fresh.all))
-        if judged:
-            kept = StoredConfig(config.digest, config.source, self._clock(), self._config.text)
+            kept = StoredConfig(config.digest, config.source, self._clock(), self._config.text(config.digest))
             self._store.add_judgement(kept, measured, [_stored(verdict) for verdict in judged])
         return found | {verdict.run.id: verdict for verdict in judged}
+
+    def _stored_verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
+        stored = self._store.verdicts([run.id for run in runs], phase.id, config.digest, RULE_VERSION)
+        return {run_id: from_json(Verdict, kept.document) for run_id, kept in stored.items()}
 
     def _measured(self, record: RunRecord, phase: Phase) -> _Measured:
         """The measurements a phase needs of a run: those kept, and those still to be made."""
         wanted = [sli for objective in phase.objectives if (sli := of_objective(objective))]
         slis = {sli.key: sli for sli in (*wanted, *standard(record.run.services))}
-        kept = {(m.service, m.sli, m.stat, m.include): m for m in self._store.measurements([record.run.id])}
+        kept = {
+            (m.service, m.sli, m.stat, m.include): m for m in self._store.measurements([record.run.id], RULE_VERSION)
+        }
         missing = [sli for key, sli in slis.items() if key not in kept]
         new = measure(record, missing, self._store.samples) if missing else []
         return _Measured(kept | {(m.service, m.sli, m.stat, m.include): m for m in new}, new)

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from data.model import Series
     from slo.config import Objective
 
-_PHASES_OF_A_TEST = ("setup", "teardown")
-
 
 @dataclass(frozen=True)
 class Sli:
     """``stat`` (``p(95)``, ``rate`` ...) of what ``selector`` finds, of one service (``None``: of all).
 
     ``percentile`` is the share of a percentile statistic. ``include`` names the parts of a test that are counted beside
-    its load: setup, teardown.
+    its load: setup, teardown. ``per_second`` tells a counter's rate from a share.
     """
 
     service: str | None
@@ -29,11 +27,13 @@ class Sli:
     stat: str
     percentile: float | None = None
     include: tuple[str, ...] = ()
+    per_second: bool = False
 
     @property
     def key(self) -> tuple[str | None, str, str, str]:
         """What tells it from other SLIs of a run: service, selector, statistic, include."""
-        return self.service, str(self.selector), self.stat, ",".join(self.include)
+        stat = f"{self.stat}/s" if self.per_second else self.stat
+        return self.service, str(self.selector), stat, ",".join(self.include)
 
 
 def of_objective(objective: Objective) -> Sli | None:
@@ -42,12 +42,12 @@ def of_objective(objective: Objective) -> Sli | None:
         return None
     target = objective.target
     percentile = 0.5 if target.stat == "med" else target.percentile
-    return Sli(objective.service, objective.sli, target.stat, percentile, objective.include)
+    return Sli(objective.service, objective.sli, target.stat, percentile, objective.include, target.unit == "/s")
 
 
 def standard(services: Iterable[str]) -> Iterator[Sli]:
-    """What is measured of every service of every run, whatever the targets: for histories and comparisons."""
-    for service in services:
+    """What is measured of every service of every run and of its whole, whatever the targets: for histories."""
+    for service in (None, *services):
         yield Sli(service, Selector("http_req_duration"), "p(95)", 0.95)
         yield Sli(service, Selector("http_req_failed"), "rate")
 
@@ -64,11 +64,5 @@ def select(series: Sequence[Series], sli: Sli, default_service: str | None) -> l
         if one.metric == sli.selector.metric
         and (sli.service is None or one.tags.get("service", default_service) == sli.service)
         and all(one.tags.get(key, "") == value for key, value in sli.selector.tags)
-        and part_of_test(one) in (None, *sli.include)
+        and one.part_of_test in (None, *sli.include)
     ]
-
-
-def part_of_test(series: Series) -> str | None:
-    """``setup`` or ``teardown``, or ``None`` for the load itself."""
-    group = series.tags.get("group", "")
-    return next((part for part in _PHASES_OF_A_TEST if group == f"::{part}" or group.startswith(f"::{part}::")), None)

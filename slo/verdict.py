@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from slo.config import Phase
     from slo.model import Finding, ObjectiveResult, RunRef, VerdictState
 
-RULE_VERSION = 1
-"""Raised whenever the same inputs could be judged differently, so that stored verdicts are told apart."""
-
 
 def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -> tuple[VerdictState, tuple[str, ...]]:
     """The verdict and its reasons, the decisive one first.
@@ -60,6 +57,7 @@ def next_steps(
             if absent:
                 names = ", ".join(sorted({o.sli for o in absent})[:5])
                 steps.append(f"see that the script measures what slo.yaml asks for: {names}")
+                steps.append("a run for one service is uploaded with --service, and is then asked about that one only")
             if not objectives:
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
             return tuple(dict.fromkeys(steps)) or ("run the test again",)
@@ -73,13 +71,20 @@ def next_steps(
 def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Which services a run speaks for, and which objectives of a phase (by index) are asked of it.
 
-    A run uploaded for one service speaks for that one. Any other speaks for the services its samples are tagged with,
-    and for the system as a whole.
+    A run uploaded for one service speaks for that one. Any other is asked everything: a service that it has no samples
+    of may be one whose load was lost.
     """
+    everything = range(len(phase.objectives))
     if run.service is not None:
-        return (run.service,), tuple(i for i, o in enumerate(phase.objectives) if o.service == run.service)
-    asked = (i for i, o in enumerate(phase.objectives) if o.service is None or o.service in run.services)
-    return run.services, tuple(asked)
+        return (run.service,), tuple(i for i in everything if phase.objectives[i].service == run.service)
+    return run.services, tuple(everything)
+
+
+def covers(run: RunRef, service: str | None) -> bool:
+    """Does a run speak for a service (``None``: for the system as a whole)?"""
+    if run.service is not None:
+        return run.service == service
+    return service is None or service in run.services
 
 
 def _trusted(objective: ObjectiveResult, findings: Sequence[Finding]) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from slo.intervals import minimum_samples
 from slo.model import Endpoint, ErrorGroup, TimeBin
-from slo.sli import part_of_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,7 @@ def bin_size_s(duration_s: float) -> int:
 def timeline(record: RunRecord, samples: SampleEngine, bin_s: int) -> tuple[TimeBin, ...]:
     """Requests, failures and latency of the load per bin, by when the request ended."""
     durations = _durations(record)
-    failed = [s.id for s in durations if _failed(s)]
+    failed = [s.id for s in durations if s.failed]
     rows = samples.query(
         record.run.id, _TIMELINE, {"durations": [s.id for s in durations], "failed": failed, "bin": bin_s}
     )
@@ -50,7 +49,7 @@ def endpoints(record: RunRecord, samples: SampleEngine) -> tuple[Endpoint, ...]:
     named = {str(number): (key, series) for number, (key, series) in enumerate(grouped.items())}
     levels = {name: [0.5, 0.95] for name in named}
     everything = samples.quantiles(record.run.id, {n: [s.id for s in found] for n, (_, found) in named.items()}, levels)
-    ok_series = {n: [s for s in found if not _failed(s)] for n, (_, found) in named.items()}
+    ok_series = {n: [s for s in found if not s.failed] for n, (_, found) in named.items()}
     ok = samples.quantiles(record.run.id, {n: [s.id for s in found] for n, found in ok_series.items()}, levels)
     rows = []
     for name, ((service, method, endpoint), series) in named.items():
@@ -81,7 +80,7 @@ def errors(record: RunRecord) -> tuple[ErrorGroup, ...]:
             error=one.tags.get("error", ""),
             requests=one.nonzero,
             first_s=(one.first_at - start).total_seconds() if start else 0.0,
-            in_setup=part_of_test(one) is not None,
+            in_setup=one.part_of_test is not None,
         )
         for one in record.series
         if one.metric == "http_req_failed" and one.nonzero
@@ -90,8 +89,4 @@ def errors(record: RunRecord) -> tuple[ErrorGroup, ...]:
 
 
 def _durations(record: RunRecord) -> Sequence[Series]:
-    return [s for s in record.series if s.metric == "http_req_duration" and part_of_test(s) is None]
-
-
-def _failed(series: Series) -> bool:
-    return series.tags.get("expected_response") == "false"
+    return [s for s in record.series if s.metric == "http_req_duration" and s.part_of_test is None]

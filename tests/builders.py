@@ -8,7 +8,7 @@ from data.catalog import StoredMeasurement
 from data.k6_metrics import metric_named
 from data.model import Artefact, Run, RunMeta, RunRecord, Series, Threshold
 from slo.config import Config, parse_config
-from slo.model import Finding, ObjectiveResult, ObjectiveState, Severity
+from slo.model import RULE_VERSION, Finding, ObjectiveResult, ObjectiveState, Severity
 
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 _ids = iter(range(1, 1_000_000))
@@ -19,7 +19,7 @@ def series(metric: str, n: int = 100, *, nonzero: int | None = None, **tags: str
     trues = n if nonzero is None else nonzero
     return Series(
         id=next(_ids), metric=metric, tags=tags, n=n, sum=float(trues), min=0.0, max=1.0, nonzero=trues,
-        first_at=START, last_at=START + timedelta(seconds=20), last=1.0,
+        first_at=START, last_at=START + timedelta(seconds=20), last=float(trues == n),
     )  # fmt: skip
 
 
@@ -65,7 +65,8 @@ def config(*objectives: str, more: str = "") -> Config:
 def measured(value: float | None, **more: Any) -> StoredMeasurement:  # noqa: ANN401  # any field
     """A measurement of 1,000 samples with this value."""
     blank = StoredMeasurement(
-        run_id="0123456789ab", service="event", sli="http_req_duration", stat="p(95)", include="", n=1000, count=None,
+        run_id="0123456789ab", service="event", sli="http_req_duration", stat="p(95)", include="",
+        rule_version=RULE_VERSION, n=1000, count=None,
         value=value, unit="ms", ci_low=None, ci_high=None, ci_method=None, value_ok=None, n_ok=None, problem=None,
     )  # fmt: skip
     return replace(blank, **more)

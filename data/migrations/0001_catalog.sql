@@ -30,6 +30,7 @@ CREATE TABLE summary_values (
 );
 CREATE TABLE measurements (
     run_id VARCHAR NOT NULL, service VARCHAR, sli VARCHAR NOT NULL, stat VARCHAR NOT NULL, include VARCHAR NOT NULL,
+    rule_version INTEGER NOT NULL,
     n BIGINT NOT NULL, "count" BIGINT, value DOUBLE PRECISION, unit VARCHAR NOT NULL, ci_low DOUBLE PRECISION,
     ci_high DOUBLE PRECISION, ci_method VARCHAR, value_ok DOUBLE PRECISION, n_ok BIGINT, problem VARCHAR
 );

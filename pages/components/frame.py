@@ -118,6 +118,9 @@ def _phase_box(report: ConfigReport) -> None:
     asked = st.query_params.get("phase")
     if asked in ids:
         st.session_state.pop("unknown_phase", None)
+        # A link of ours brings the phase that it shows; a box that is there already does not read the URL again.
+        if st.session_state.get("phase") is None:
+            st.session_state["phase"] = asked
     elif asked:
         st.session_state["unknown_phase"] = asked  # the widget drops it from the URL, so this run is the last to see it
     st.selectbox(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 import demo
 from pages.components.tokens import ThemeType
@@ -85,7 +85,7 @@ class Reader:
         context.set_default_timeout(PATIENCE_MS)
         context.on("request", lambda request: self._note(request.url))
         context.on("page", lambda page: page.on("websocket", lambda socket: self._note(socket.url)))
-        context.on("dialog", lambda dialog: self.unwanted.append(f"dialog {dialog.message}"))
+        context.on("dialog", self._dismiss)
         context.on("weberror", lambda error: self.unwanted.append(f"exception {error.error}"))
         context.on("console", self._hear)
 
@@ -93,6 +93,10 @@ class Reader:
         self.asked.append(url)
         if urlsplit(url).hostname not in {"127.0.0.1", None}:  # None: data and blob
             self.unwanted.append(f"request {url}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.unwanted.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _hear(self, message: ConsoleMessage) -> None:
         where = urlsplit(message.location["url"]).path
@@ -148,4 +152,3 @@ def held(page: Page) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(text.replace("\N{WORD JOINER}", "").split())
-

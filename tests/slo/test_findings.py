@@ -36,15 +36,67 @@ def refused(n: int, code: str = "1212") -> list[Series]:
     return [*requests(n, failed=True, **tags)]
 
 
+def summary_alone(*values: tuple[str, str, float]) -> RunRecord:
+    file = Artefact("s.json", "k6-summary-export", "0" * 64, 10)
+    return replace(HEALTHY, series=(), artefacts=(file,), summary=tuple(SummaryValue(*value) for value in values))
+
+
 CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
-    "a request failed in setup": (
-        record(*requests(), *requests(3, failed=True, group="::setup")), [("setup_failed", "invalid")],
+    "every request to an endpoint failed in setup": (
+        record(*requests(), *requests(3, failed=True, group="::setup", name="/seed")),
+        [("setup_failed", "invalid")],
+    ),
+    "a poll in setup that failed before it held": (
+        record(
+            *requests(),
+            *requests(3, failed=True, group="::setup", name="/up"),
+            *requests(1, group="::setup", name="/up"),
+        ),
+        [("setup_failed", "info")],
+    ),
+    "a group that a user called setup is load": (
+        record(*requests(), *requests(3, failed=True, group="::setup", scenario="default")),
+        [],
     ),
     "a check failed in a group of setup": (
         record(*requests(), series("checks", 2, nonzero=1, group="::setup::seed", check="seeded")),
         [("setup_failed", "invalid")],
     ),
-    "setup threw (107)": (record(*requests(), meta=RunMeta(exit_code=107)), [("setup_failed", "invalid")]),
+    "setup threw (107)": (
+        record(series("vus", 1), meta=RunMeta(exit_code=107)),
+        [("setup_failed", "invalid"), ("no_requests", "invalid")],
+    ),
+    "teardown threw (107)": (record(*requests(), meta=RunMeta(exit_code=107)), [("aborted", "info")]),
+    "an exit code that nobody knows": (record(*requests(), meta=RunMeta(exit_code=1)), [("aborted", "suspect")]),
+    "a closed port, of which k6 kept only the status": (
+        record(*requests(90, failed=True, service="chat", status="0")),
+        [("unreachable", "invalid")],
+    ),
+    "server errors that the script told k6 to expect": (
+        record(*(replace(s, tags={"status": "500"}) for s in requests(90, failed=True)[::2])),
+        [("error_storm", "suspect")],
+    ),
+    "failures that no tag tells of": (
+        record(*(replace(s, tags={"name": "/x"}) for s in requests(90, failed=True))),
+        [("error_storm", "suspect")],
+    ),
+    "a few calls without a service": (
+        record(*requests(3, failed=True, status="0"), *requests(3000, service="event")),
+        [],
+    ),
+    "a test of the script's own metrics": (record(series("iterations"), series("messages_sent")), []),
+    "an aborting threshold that held, beside one that did not": (
+        record(*requests(), thresholds=(threshold("x", "rate<0.1", ok=True, abort=True),), meta=RunMeta(exit_code=99)),
+        [],
+    ),
+    "a summary alone: setup's check failed, and so did nearly everything": (
+        summary_alone(("checks{check:seeded, group:::setup}", "fails", 1), ("http_req_failed", "rate", 0.9)),
+        [("setup_failed", "invalid"), ("error_storm", "suspect")],
+    ),
+    "a summary alone: iterations without requests": (
+        summary_alone(("iterations", "count", 120), ("data_sent", "count", 0)),
+        [("no_requests", "invalid")],
+    ),
     "setup took too long (100)": (record(*requests(), meta=RunMeta(exit_code=100)), [("setup_failed", "invalid")]),
     "a failed teardown is not a failed setup": (record(*requests(), *requests(1, failed=True, group="::teardown")), []),
     "nothing listens": (record(*refused(90), *requests(10, service="chat")), [("unreachable", "invalid")]),
@@ -54,12 +106,14 @@ CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
         record(*requests(80, failed=True, service="venue"), *requests(20, service="venue")),
         [("error_storm", "suspect")],
     ),
-    "failures of many kinds are the service's own": (
-        record(*(s for status in ("500", "502", "503") for s in requests(30, failed=True, status=status))), [],
+    "failures for several reasons leave latency unmeasured": (
+        record(*(s for status in ("500", "502", "503") for s in requests(30, failed=True, status=status))),
+        [("error_storm", "suspect")],
     ),
     "four per cent of failures are no storm": (record(*requests(4, failed=True), *requests(96)), []),
     "iterations that send nothing": (
-        record(series("iterations", 500), series("http_reqs", 1, group="::setup")), [("no_requests", "invalid")],
+        record(series("iterations", 500), series("http_reqs", 1, group="::setup")),
+        [("no_requests", "invalid")],
     ),
     "a gRPC test sends no HTTP": (record(series("iterations"), series("grpc_req_duration")), []),
     "interrupted (105)": (record(*requests(), meta=RunMeta(exit_code=105)), [("aborted", "suspect")]),
@@ -79,7 +133,7 @@ CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
     "a summary of another run": (with_summary(25.1), [("summary_mismatch", "suspect")]),
     "the run's own summary": (with_summary(25.0), []),
     "a URL for each request": (artefact(collapsed_tags={"name": 51234}), [("cardinality", "info")]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.samples import Span
-from slo.intervals import effective_size, mean_interval, minimum_samples, share_interval
+from slo.intervals import effective_size, mean_interval, minimum_samples, percentile_levels, share_interval
 
 
 @pytest.mark.parametrize(("percentile", "samples"), [(0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995), (0.5, 5)])
@@ -23,31 +23,37 @@ def test_the_share_interval_is_the_published_one(hits: int, n: int, low: float, 
     assert share_interval(hits, n) == pytest.approx((low, high), abs=6e-4)
 
 
-def test_independent_requests_count_in_full() -> None:
-    spans = [Span(100, 5, 0.0), Span(100, 4, 0.0), Span(100, 6, 0.0), Span(100, 5, 0.0), Span(100, 5, 0.0)]
-    assert effective_size(spans) == 500
+def test_independent_requests_count_nearly_in_full() -> None:
+    spans = [Span(100, hits, 0.0) for hits in (5, 4, 6, 5, 5, 6, 4, 5, 5, 5) * 3]
+    assert effective_size(spans) == pytest.approx(3000 * (1.95996 / 2.04523) ** 2, rel=1e-4)
 
 
 def test_requests_that_fail_together_count_less() -> None:
     one_bad_moment = [Span(100, 100 if i == 0 else 0, 0.0) for i in range(10)]
-    assert effective_size(one_bad_moment) == pytest.approx(9.0)
+    assert effective_size(one_bad_moment) == pytest.approx(9.0 * (1.95996 / 2.26216) ** 2, rel=1e-4)
+
+
+def test_too_few_spans_prove_nothing() -> None:
+    assert effective_size([Span(100, 5, 0.0)] * 4) == 0
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=40))
 def test_the_effective_size_never_exceeds_the_samples(raw: list[tuple[int, int]]) -> None:
     spans = [Span(n, min(hits, n), 0.0) for n, hits in raw]
-    assert 0 < effective_size(spans) <= sum(span.n for span in spans)
+    assert 0 <= effective_size(spans) <= sum(span.n for span in spans)
 
 
 def test_the_mean_interval_needs_some_spans() -> None:
     assert mean_interval([Span(10, 0, 100.0)] * 4) is None
 
 
-@pytest.mark.parametrize("correlation", [0.0, 0.6])
-def test_a_95_percent_interval_of_a_percentile_holds_the_truth_about_95_times_in_100(correlation: float) -> None:
+@pytest.mark.parametrize(("n", "correlation"), [(59, 0.0), (300, 0.0), (3000, 0.0), (3000, 0.6)])
+def test_a_95_percent_interval_of_a_percentile_holds_the_truth_about_95_times_in_100(
+    n: int, correlation: float
+) -> None:
     """Latency that hangs together from request to request, cut into spans as the engine cuts it."""
     random = np.random.default_rng(11)
-    inside, trials, n = 0, 400, 3000
+    inside, trials = 0, 300
     true_p95 = 1.6448536269514722
     for _ in range(trials):
         noise = random.standard_normal(n) * np.sqrt(1 - correlation**2)
@@ -56,7 +62,7 @@ def test_a_95_percent_interval_of_a_percentile_holds_the_truth_about_95_times_in
             noise[i] += correlation * noise[i - 1]
         estimate = np.quantile(noise, 0.95)
         spans = [Span(len(part), int((part <= estimate).sum()), 0.0) for part in np.array_split(noise, 30)]
-        size = effective_size(spans)
-        low, high = np.quantile(noise, share_interval(0.95 * size, size))
+        low, high = np.quantile(noise, percentile_levels(0.95, effective_size(spans), n))
         inside += low <= true_p95 <= high
-    assert 0.91 <= inside / trials <= 0.985
+    # With 59 samples the largest is below p95 in 5 % of all runs already.
+    assert (0.90 if n < 100 else 0.92) <= inside / trials <= 0.99

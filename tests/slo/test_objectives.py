@@ -52,6 +52,22 @@ def test_the_state_of_an_objective(text: str, found: StoredMeasurement | None, s
     assert judged(text, found).state == state
 
 
+@pytest.mark.parametrize(("n", "state"), [(1, "not_evaluable"), (99, "not_evaluable"), (100, "met")])
+def test_a_rate_needs_so_many_samples_that_one_failure_may_be(n: int, state: str) -> None:
+    assert judged(FAILED, measured(0.0, unit="ratio", n=n)).state == state
+
+
+def test_a_latency_met_only_by_failed_requests_is_at_risk() -> None:
+    flattered = judged(P95, measured(206.0, value_ok=261.0, n_ok=500))
+    assert flattered.state == "at_risk"
+    assert "261 ms without them" in flattered.reason
+
+
+def test_a_share_is_no_number_per_second() -> None:
+    counter = objective('{service: event, sli: jobs_done, target: "rate < 100/s"}')
+    assert judge(counter, measured(1.0, unit="ratio"), None, []).state == "not_evaluable"
+
+
 def test_a_target_is_not_judged_by_numbers_that_cannot_be_believed() -> None:
     refused = judged(P95, measured(0.0), finding("invalid", "unreachable", "event"))
     assert refused.state == "not_evaluable"

@@ -1,0 +1,195 @@
+"""Questions to the sample blocks: k6's arithmetic, and nothing but answers."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data.blocks import part_name, write_manifest
+from data.errors import BadRequest, StoreError
+from data.samples import BLOCKS_OF_TIME, DuckDBSamples, Span
+from tests import builders
+
+START = datetime(2026, 11, 21, 8, tzinfo=UTC)
+RUN = "0123456789ab"
+Sample = tuple[int, datetime, float]
+
+
+def write_block(blocks: Path, *parts: Sequence[Sample]) -> None:
+    """A block whose parts hold these samples: series, time, value."""
+    folder = blocks / RUN
+    folder.mkdir(exist_ok=True)
+    for number, samples in enumerate(parts):
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'; CREATE TABLE s (series_id BIGINT, t TIMESTAMPTZ, v DOUBLE)")
+            for sample in samples:
+                connection.execute("INSERT INTO s VALUES (?, ?, ?)", sample)
+            connection.execute(f"COPY s TO '{folder / part_name(number)}' (FORMAT parquet)")
+    write_manifest(folder, builders.record())
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def engine(blocks: Path) -> Iterator[DuckDBSamples]:
+    engine = DuckDBSamples(blocks)
+    yield engine
+    engine.close()
+
+
+def series(values: Sequence[float], number: int = 1, *, every_s: float = 1) -> list[Sample]:
+    return [(number, START + timedelta(seconds=i * every_s), value) for i, value in enumerate(values)]
+
+
+def k6_percentile(values: Sequence[float], p: float) -> float:
+    """k6's ``TrendSink.P``: linear between the order statistics around ``p * (n - 1)``."""
+    ordered = sorted(values)
+    i = p * (len(ordered) - 1)
+    low, high = ordered[math.floor(i)], ordered[math.ceil(i)]
+    return low + (high - low) * (i - math.floor(i))
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=20),
+    levels=st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_quantiles_are_k6s(
+    blocks: Path, engine: DuckDBSamples, values: Sequence[float], levels: Sequence[float]
+) -> None:
+    write_block(blocks, series(values))
+    found = engine.quantiles(RUN, {"all": [1]}, {"all": levels})["all"]
+    assert found == pytest.approx([k6_percentile(values, level) for level in levels], rel=1e-12, abs=1e-12)
+
+
+def test_each_group_has_its_own_quantiles_over_its_series_and_all_parts(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks, series([1, 2, 3], 1) + series([10], 2), series([4, 5], 1) + series([20], 3))
+    groups = {"one": [1], "both": [1, 2], "another": [3], "none": [9], "empty": list[int]()}
+    at: dict[str, list[float]] = {
+        "one": [0.5], "both": [0, 1], "another": [0.9, 0.1, 0.9], "none": [0.5], "empty": [0.5],
+    }  # fmt: skip
+    assert engine.quantiles(RUN, groups, at) == {"one": (3,), "both": (1, 10), "another": (20, 20, 20)}
+
+
+def test_nothing_asked_is_nothing_answered(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks, series([1]))
+    nothing: Mapping[str, Sequence[int]] = {}
+    assert engine.quantiles(RUN, nothing, {}) == {}
+    assert engine.spans(RUN, nothing, {}) == {}
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "%", "größe", ""])
+def test_a_group_may_have_any_name(blocks: Path, engine: DuckDBSamples, name: str) -> None:
+    write_block(blocks, series([1, 2]))
+    assert engine.quantiles(RUN, {name: [1]}, {name: [0.5]}) == {name: (1.5,)}
+    assert engine.spans(RUN, {name: [1]}, {name: None}).keys() == {name}
+
+
+def test_spans_cut_the_run_into_equal_times_and_lose_nothing(blocks: Path, engine: DuckDBSamples) -> None:
+    noise = random.Random(5)
+    values = [noise.uniform(0, 100) for _ in range(500)]
+    write_block(blocks, series(values, every_s=0.1))
+    spans = engine.spans(RUN, {"all": [1]}, {"all": 50.0})["all"]
+    assert len(spans) == BLOCKS_OF_TIME
+    assert {span.n for span in spans} <= {16, 17}
+    assert sum(span.n for span in spans) == len(values)
+    assert sum(span.hits for span in spans) == sum(value <= 50 for value in values)
+    assert sum(span.sum for span in spans) == pytest.approx(sum(values))
+
+
+def test_hits_are_samples_up_to_a_level_or_those_that_are_not_zero(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks, series([0, 1, 1, 5]))
+    spans = engine.spans(RUN, {"level": [1], "rate": [1]}, {"level": 1.0, "rate": None})
+    assert [span.hits for span in spans["level"]] == [1, 1, 1, 0]
+    assert [span.hits for span in spans["rate"]] == [0, 1, 1, 1]
+
+
+def test_each_group_has_spans_of_its_own_time(blocks: Path, engine: DuckDBSamples) -> None:
+    late = [(2, START + timedelta(seconds=100 + i), 7.0) for i in range(60)]
+    write_block(blocks, series([1, 1], 1, every_s=1) + late)
+    spans = engine.spans(RUN, {"early": [1], "late": [2]}, {"early": None, "late": None})
+    assert spans["early"] == [Span(1, 1, 1.0)] * 2
+    assert len(spans["late"]) == BLOCKS_OF_TIME
+
+
+def test_a_single_instant_is_one_span(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks, series([1, 2, 3], every_s=0))
+    assert engine.spans(RUN, {"all": [1]}, {"all": None}) == {"all": [Span(3, 3, 6.0)]}
+
+
+def test_a_block_that_is_gone_says_so(engine: DuckDBSamples) -> None:
+    with pytest.raises(StoreError, match=f"the sample block of run {RUN} is missing"):
+        engine.quantiles(RUN, {"all": [1]}, {"all": [0.5]})
+
+
+def test_a_run_without_samples_has_no_rows(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks)
+    assert engine.query(RUN, "SELECT * FROM samples", {}) == []
+
+
+def test_times_are_utc(blocks: Path, engine: DuckDBSamples) -> None:
+    write_block(blocks, series([1]))
+    assert engine.query(RUN, "SELECT t::VARCHAR FROM samples", {}) == [("2026-11-21 08:00:00+00",)]
+
+
+ELSEWHERE = [
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM read_blob('/proc/self/environ')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM read_text('{blocks}/../secret')",
+    "SELECT * FROM read_parquet('https://example.com/x.parquet')",
+    "SELECT getenv('PATH')",
+    "FROM sqlite_scan('/tmp/x', 'y')",
+]
+
+
+@pytest.mark.parametrize("sql", ELSEWHERE)
+def test_no_other_file_can_be_read(blocks: Path, engine: DuckDBSamples, sql: str) -> None:
+    write_block(blocks, series([1]))
+    with pytest.raises(duckdb.Error):
+        engine.query(RUN, sql.format(blocks=blocks), {})
+
+
+WRITING = [
+    "COPY samples TO '{blocks}/out.parquet'",
+    "COPY (SELECT 1) TO '/tmp/out.csv'",
+    "ATTACH '{blocks}/x.duckdb' AS x",
+    "EXPORT DATABASE '{blocks}/x'",
+    "SET enable_external_access = true",
+    "SET lock_configuration = false",
+    "SET memory_limit = '100GB'",
+    "RESET memory_limit",
+    "PRAGMA memory_limit='100GB'",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE OR REPLACE TEMP VIEW samples AS SELECT 1",
+    "DROP VIEW samples",
+    "INSERT INTO samples VALUES (1, now(), 1)",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "CHECKPOINT",
+    "CALL pragma_version()",
+    "SELECT 1; DROP VIEW samples",
+    "",
+]
+
+
+@pytest.mark.parametrize("sql", WRITING)
+def test_only_one_select_is_answered(blocks: Path, engine: DuckDBSamples, sql: str) -> None:
+    write_block(blocks, series([1]))
+    with pytest.raises(BadRequest, match="samples are only read"):
+        engine.query(RUN, sql.format(blocks=blocks), {})
+    assert [path.name for path in blocks.iterdir()] == [RUN]
+    assert engine.query(RUN, "SELECT count(*) FROM samples", {}) == [(1,)]

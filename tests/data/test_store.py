@@ -1,0 +1,207 @@
+"""One folder, opened by one process at a time, read by many threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from data import blocks, catalog
+from data.catalog import RunFilter
+from data.errors import BadRequest, NotFound, StoreError, StoreLocked
+from data.model import RunRecord
+from data.store import Store, announce_server, server_url
+from tests import builders
+from tests.project import ROOT
+
+RECORD = builders.record(*builders.requests(service="event"))
+HOLD = """
+import sys
+from pathlib import Path
+from data.store import Store
+store = Store(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    store = Store(home)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def held(home: Path) -> Iterator[Path]:
+    """A store that another process holds."""
+    command = [sys.executable, "-c", HOLD, str(home)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"open\n"
+        yield home
+
+
+def numbered(number: int) -> RunRecord:
+    return replace(RECORD, run=replace(RECORD.run, id=f"{number:012}"))
+
+
+def add(store: Store, record: RunRecord) -> None:
+    """Store a run with a block of its own."""
+    folder = store.spool / f"made-{record.run.id}"
+    folder.mkdir()
+    (folder / blocks.part_name(0)).write_bytes(b"PAR1")
+    blocks.write_manifest(folder, record)
+    store.add_run(record, folder)
+
+
+def test_a_run_is_there_after_the_store_is_opened_again(home: Path) -> None:
+    store = Store(home)
+    assert (store.count_runs(), store.has_run(RECORD.run.id)) == (0, False)
+    add(store, RECORD)
+    store.close()
+    store = Store(home)
+    assert (store.count_runs(), store.has_run(RECORD.run.id)) == (1, True)
+    assert store.record(RECORD.run.id) == RECORD
+    assert not store.has_run(RECORD.run.id[:6])
+    store.close()
+
+
+def test_a_failed_commit_stores_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(connection: sa.Connection, _record: RunRecord) -> None:
+        connection.execute(catalog.summary_values.insert().values(run_id="x", metric="m", stat="s", value=1.0))
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "add_run", fail)
+        with pytest.raises(InterruptedError):
+            add(store, RECORD)
+    assert store.count_runs() == 0
+    with store._engine.connect() as connection:
+        assert connection.execute(sa.select(catalog.summary_values)).all() == []
+    add(store, RECORD)
+    assert store.record(RECORD.run.id) == RECORD
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(store: Store) -> None:
+    for number in (1, 2, 111122220000):
+        add(store, numbered(number))
+    assert store.find_run("1111").id == "111122220000"
+    assert store.find_run("000000000002").id == "000000000002"
+    with pytest.raises(BadRequest, match="'0000' could mean 2 runs: 000000000001, 000000000002"):
+        store.find_run("0000")
+    with pytest.raises(BadRequest, match="'111' could mean 1 runs"):
+        store.find_run("111")
+    for absent in ("22222", "%", "_", "1111%", "' OR 1=1 --", "x" * 10_000):
+        with pytest.raises(NotFound, match="no run") as missing:
+            store.find_run(absent)
+        assert "phasegate runs" in (missing.value.help or "")
+
+
+def test_what_was_judged_is_kept(store: Store) -> None:
+    add(store, RECORD)
+    run_id = RECORD.run.id
+    verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
+    config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
+    store.add_judgement(config, [], [verdict])
+    assert store.verdicts([run_id], "7A", "d", 1) == {run_id: verdict}
+    assert store.verdicts([run_id], "7A", "d", 2) == {}
+
+
+def test_many_threads_read_while_one_writes(store: Store) -> None:
+    add(store, numbered(0))
+
+    def read() -> int:
+        found = store.runs(RunFilter())
+        assert [store.record(run.id).series for run in found] == [RECORD.series] * len(found)
+        return len(found)
+
+    with ThreadPoolExecutor(6) as threads:
+        reading = [threads.submit(read) for _ in range(20)]
+        writing = [threads.submit(add, store, numbered(number)) for number in range(1, 11)]
+        for written in writing:
+            written.result()
+        assert all(1 <= future.result() <= 11 for future in reading)
+    assert read() == 11
+
+
+def test_times_are_utc_wherever_the_store_is_opened(store: Store, home: Path) -> None:
+    add(store, RECORD)
+    store.close()
+    script = (
+        "import sys; from pathlib import Path; from data.store import Store; store = Store(Path(sys.argv[1]))\n"
+        "print(store.find_run('0123').started_at.isoformat()); store.close()"
+    )
+    environment = os.environ | {"TZ": "Asia/Kolkata"}
+    said = subprocess.check_output([sys.executable, "-c", script, str(home)], cwd=ROOT, env=environment, text=True)
+    assert said.strip() == "2026-11-20T08:00:00+00:00"
+
+
+def test_opening_empties_the_spool(home: Path) -> None:
+    Store(home).close()
+    (home / "spool" / "half").mkdir()
+    (home / "spool" / "half" / "part-0.parquet").write_bytes(b"x")
+    store = Store(home)
+    assert list(store.spool.iterdir()) == []
+    store.close()
+
+
+def test_a_store_held_by_another_process_is_locked(held: Path) -> None:
+    with pytest.raises(StoreLocked, match="is in use by another process") as locked:
+        Store(held)
+    assert "--server http://127.0.0.1:8501" in (locked.value.help or "")
+
+
+def test_a_locked_store_tells_the_server_that_holds_it(held: Path) -> None:
+    announce_server(held, "http://10.1.2.3:9000")
+    with pytest.raises(StoreLocked, match=r"is in use by a server at http://10\.1\.2\.3:9000") as locked:
+        Store(held)
+    assert "--server http://10.1.2.3:9000" in (locked.value.help or "")
+
+
+@pytest.mark.parametrize("words", [["runs"], ["ingest", __file__], ["verdict", "0123"]], ids=lambda w: w[0])
+def test_the_command_line_on_a_locked_store_names_the_way_to_the_server(held: Path, words: list[str]) -> None:
+    announce_server(held, "http://10.1.2.3:9000")
+    environment = os.environ | {"PHASEGATE_HOME": str(held)}
+    command = [sys.executable, str(ROOT / "cli.py"), *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "is in use by a server at http://10.1.2.3:9000" in done.stderr
+    assert "--server http://10.1.2.3:9000" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closing_takes_the_address_away(store: Store, home: Path) -> None:
+    announce_server(home, "http://h:1")
+    assert server_url(home) == "http://h:1"
+    store.close()
+    assert server_url(home) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'"x"'])
+def test_an_address_that_cannot_be_read_is_none(home: Path, content: bytes) -> None:
+    home.mkdir()
+    (home / "server.json").write_bytes(content)
+    assert server_url(home) is None
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/phasegate"])
+def test_a_place_where_no_store_can_be_is_told(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="no store can be made in") as refused:
+        Store(tmp_path / place)
+    assert "PHASEGATE_HOME" in (refused.value.help or "")
