@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -98,8 +99,9 @@ def assemble(  # noqa: PLR0913, PLR0917  # one argument for each source of the r
 def _run(identity: Identity, series: Sequence[Series], summaries: Sequence[Summary]) -> Run:
     started = min((s.first_at for s in series), default=None)
     ended = max((s.last_at for s in series), default=None)
-    parts = [s.duration_s for s in summaries if s.duration_s]
-    stated = parts[0] if len(parts) == 1 else None  # of several parts each summary times its own
+    durations = [s.duration_s for s in summaries if s.duration_s]
+    same = durations and math.isclose(min(durations), max(durations))  # of several parts each summary times its own
+    stated = durations[0] if same else None
     source: Literal["summary", "samples"] | None = "summary" if stated else None
     duration_s = stated
     if stated is None and started and ended:

@@ -22,7 +22,7 @@ import duckdb
 from pydantic import TypeAdapter
 
 from data import blocks
-from data.errors import BadInput, PhasegateError, UnreadableArtefact
+from data.errors import FULL, BadInput, NoSpace, PhasegateError, StoreError, UnreadableArtefact
 from data.model import Artefact, ArtefactKind
 from ingest import block
 from ingest.inflate import MAGIC, inflate
@@ -41,6 +41,8 @@ Report = Callable[[str, float], None]
 
 _POLL_S = 0.2
 _NICE = 10
+_DISK_IS_FULL = ("No space left", "Disk quota exceeded", "max_temp_directory_size")
+"""What DuckDB says then; the last names a setting, which is the room that the disk had when work began."""
 _KINDS: dict[Shape, ArtefactKind] = {"k6-json": "k6-json", "k6-csv": "k6-csv"}
 
 
@@ -196,6 +198,23 @@ def _confine(limits: Limits) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def explained(error: duckdb.Error | OSError | MemoryError, job: Job) -> PhasegateError:
+    """What the user of a job is told of an error that is not ours."""
+    names = ", ".join(file.name for file in job.files)
+    full = error.errno in FULL if isinstance(error, OSError) else any(word in str(error) for word in _DISK_IS_FULL)
+    if full:
+        return NoSpace(f"the disk has no room to read {names}; nothing was stored", help="make room, then try again")
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        mebibytes = job.limits.memory_bytes >> 20
+        return BadInput(
+            f"reading {names} takes more than the {mebibytes:,} MiB of memory that one ingest may use",
+            help="give requests names without ids, and let k6 write fewer metrics",
+        )
+    if isinstance(error, OSError | duckdb.IOException):
+        return StoreError(f"reading {names} failed at the disk; nothing was stored", help="check the disk, try again")
+    return UnreadableArtefact(f"{names} cannot be read as k6 output", help="upload the file that k6 wrote")
+
+
 def main() -> None:
     """Do the job in the file that the first argument names."""
     # DuckDB imports pandas, if it is there, the first time it binds a parameter: half of a small run's time.
@@ -214,14 +233,9 @@ def main() -> None:
         Worker(job, lambda step, share: say({"step": step, "share": round(share, 3)})).run()
     except PhasegateError as error:
         fail(error)
-    except (duckdb.OutOfMemoryException, MemoryError):
-        names, mebibytes = ", ".join(file.name for file in job.files), job.limits.memory_bytes >> 20
-        fail(
-            BadInput(
-                f"reading {names} takes more than the {mebibytes:,} MiB of memory that one ingest may use",
-                help="give requests names without ids, and let k6 write fewer metrics",
-            )
-        )
+    except (duckdb.Error, OSError, MemoryError) as error:
+        sys.stderr.write(f"{error}\n")  # to the worker's log: words that only help who knows DuckDB
+        fail(explained(error, job))
     else:
         say({"done": True})
 

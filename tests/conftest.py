@@ -1,4 +1,4 @@
-"""Stores for tests: real ones, in temporary folders. Loading the demo takes a worker per run, so it is done once."""
+"""Stores for tests: real ones, in temporary folders. The demo has many runs, so it is loaded once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from desk import Desk
 from settings import Settings
+from tests.ingesting import Quick
 
 settings.register_profile("noisy", deadline=None)  # machines are noisy; speed is measured in bench/
 settings.load_profile("noisy")
@@ -34,6 +35,9 @@ def demo_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk with the recorded runs of the demo and its slo.yaml, shared by all tests: ask, do not ingest."""
     home = tmp_path_factory.mktemp("demo") / "store"
     desk = Desk(Settings(home=home))
+    ingestor = desk._ingestor
+    desk._ingestor = Quick(desk._store)
     desk.load_demo()
+    desk._ingestor = ingestor
     yield desk
     desk.close()

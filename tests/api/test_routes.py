@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import blake3
 import pytest
 from starlette.testclient import TestClient
 
@@ -125,3 +126,60 @@ def test_the_api_documents_itself(demo_client: TestClient) -> None:
     page = demo_client.get("/docs")
     assert page.status_code == 200
     assert "https://" not in page.text, "nothing is fetched from elsewhere"
+
+
+def test_a_parameter_that_does_not_exist_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/runs?servce=event", content=EVENT.read_bytes())
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "there is no parameter 'servce'; did you mean 'service'?"
+    assert client.get("/v1/runs").json() == []
+
+
+def test_an_empty_parameter_counts_as_absent(client: TestClient) -> None:
+    answer = client.post("/v1/runs?service=&exit_code=&label=&artefact=&phase=", content=EVENT.read_bytes())
+    run = answer.json()["run"]
+    assert (answer.status_code, run["service"], run["labels"]) == (201, None, {})
+    assert len(client.get("/v1/runs?service=&branch=").json()) == 1
+
+
+def test_an_artefact_is_gone_once_a_stored_run_claimed_it(client: TestClient, desk: Desk) -> None:
+    digest = client.post("/v1/artefacts", content=EVENT_SUMMARY.read_bytes()).json()["artefact"]
+    uploads = desk.settings.home / "spool" / "uploads"
+    assert client.post(f"/v1/runs?artefact={digest}", content=b"<html>").status_code == 422
+    assert [path.name for path in uploads.iterdir()] == [digest]
+    assert client.post(f"/v1/runs?artefact={digest}", content=EVENT.read_bytes()).status_code == 201
+    assert not list(uploads.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
+        ("DELETE", "/v1/runs", 405, "method_not_allowed"),
+    ],
+)
+def test_a_route_that_does_not_exist_answers_as_every_error(
+    client: TestClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert path in answer.json()["error"]["message"]
+
+
+def test_pages_of_other_sites_may_not_upload(desk: Desk) -> None:
+    foreign, own = {"Origin": "https://evil.example"}, {"Origin": "http://testserver"}
+    with TestClient(create_api(lambda: desk)) as http:
+        refused = http.post("/v1/runs", content=EVENT.read_bytes(), headers=foreign)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_origin")
+        assert http.post("/v1/runs", content=b"x", headers={"Origin": "null"}).status_code == 403
+        assert http.post("/v1/runs", content=b"x", headers=own).status_code == 422
+    with TestClient(create_api(lambda: desk, token="s3cret")) as http:
+        known = {"Authorization": "Bearer s3cret"}
+        assert http.post("/v1/runs", content=b"x", headers=foreign | known).status_code == 422
+
+
+def test_a_large_body_arrives_whole(client: TestClient) -> None:
+    body = [bytes([i]) * 700_000 for i in range(5)]
+    sent = client.post("/v1/artefacts", content=iter(body)).json()
+    assert sent == {"artefact": blake3.blake3(b"".join(body)).hexdigest(), "bytes": 3_500_000}

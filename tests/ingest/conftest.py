@@ -1,56 +1,13 @@
-"""Ingesting bytes, one file after the other, into a store that the tests of a module share."""
+"""A store that the tests of a module share, into which bytes are put quickly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 
 import pytest
 
-from data.model import RunMeta, RunRecord
 from data.store import Store
-from ingest.limits import Limits
-from ingest.service import Ingested, Ingestor, Progress, Upload
-from ingest.worker import Job, Worker
-
-_numbers = count()
-
-
-class Quick(Ingestor):
-    """The real thing but for the worker's own process, which takes a third of a second to start."""
-
-    def _work(self, job: Job, on_progress: Progress) -> None:
-        Worker(job, on_progress).run()
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A store, and a folder for what is put into it."""
-
-    store: Store
-    folder: Path
-
-    def upload(self, content: bytes, name: str = "r.json") -> Upload:
-        """A file with this content, known by this name."""
-        path = self.folder / f"upload-{next(_numbers)}"
-        path.write_bytes(content)
-        return Upload(path, name)
-
-    def ingest(self, *uploads: Upload | bytes, meta: RunMeta | None = None, limits: Limits | None = None) -> Ingested:
-        """Ingest the files of one run, without a process of their own."""
-        files = [self.upload(u, f"r{i}.json") if isinstance(u, bytes) else u for i, u in enumerate(uploads)]
-        return Quick(self.store, limits).ingest(files, meta or RunMeta())
-
-    def record(self, *uploads: Upload | bytes, meta: RunMeta | None = None) -> RunRecord:
-        """What the catalog keeps of the run that these files are."""
-        return self.store.record(self.ingest(*uploads, meta=meta).run.id)
-
-    def holdings(self) -> tuple[int, list[str], list[str]]:
-        """Everything there is: how many runs, which blocks, and what lies in the spool."""
-        names = [sorted(path.name for path in (self.store.home / part).iterdir()) for part in ("blocks", "spool")]
-        return self.store.count_runs(), names[0], names[1]
+from tests.ingesting import Bench
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from data.model import RunMeta
 from ingest.limits import MIB, Limits
 from ingest.service import Ingestor, Upload
 from slo.findings import find
-from tests.ingest.conftest import Bench
+from tests.ingesting import Bench
 from tests.k6_output import FILES, csv, ndjson, plain, point, raw_point, row
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -238,6 +238,6 @@ def test_a_hostile_name_is_only_a_name(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", ["r'x.json", 'r"x.json', "r\nx.json", "r[1].json", "r*?.json", "-r.json", "r x.json"])
 def test_a_file_of_any_name_is_read(bench: Bench, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(ndjson(point(tags={"name": name})))
+    path.write_bytes(ndjson(point(tags={"file": name})))
     (one,) = bench.record(Upload(path, name)).series
-    assert one.tags["name"] == name
+    assert one.tags["file"] == name

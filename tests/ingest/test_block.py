@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.errors import BadInput
 from data.model import RunRecord
-from tests.ingest.conftest import Bench
+from tests.ingesting import Bench
 from tests.k6_output import FILES, definition, ndjson, plain, point
 
 

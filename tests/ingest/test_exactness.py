@@ -18,7 +18,7 @@ from desk import Desk
 from slo.measure import measure
 from slo.selector import Selector
 from slo.sli import Sli
-from tests.ingest.conftest import Bench
+from tests.ingesting import Bench
 from tests.k6_output import FILES
 
 EXACT = 1e-9

@@ -58,6 +58,10 @@ def test_the_summaries_of_parts_count_their_own_part_only() -> None:
     assert [t.ok for t in record.thresholds] == [False, False], "crossed in one part is crossed"
 
 
+def test_two_summaries_of_one_run_time_the_same() -> None:
+    assert assembled(summary(12.5), summary(12.5 * (1 + 1e-12))).run.duration_s == 12.5
+
+
 def test_of_a_summary_alone_all_requests_are_counted() -> None:
     record = assemble(WHO, [], [], [], {}, [summary(count=7)])
     assert (record.run.requests, record.run.started_at, record.run.points) == (7, None, 0)

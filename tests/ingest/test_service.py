@@ -18,7 +18,7 @@ from data.model import RunMeta
 from data.store import Store
 from ingest.limits import MIB, Limits
 from ingest.service import QUEUE, Ingested, Ingestor, Upload
-from tests.ingest.conftest import Quick
+from tests.ingesting import Quick
 from tests.k6_output import FILES, ndjson, point
 
 EVENT = Upload(FILES / "event.json.gz", "event.json.gz")

@@ -10,7 +10,7 @@ import pytest
 from ingest.block import Counts, counts
 from ingest.limits import Limits
 from ingest.stage import Source, first_not_k6s, stage
-from tests.ingest.conftest import Bench
+from tests.ingesting import Bench
 from tests.k6_output import CSV_HEADER, FILES, csv, definition, ndjson, plain, point, raw_point, row
 
 TORN = "the file ends in the middle of a line"
