@@ -145,8 +145,6 @@ def _uploads(get_desk: GetDesk) -> APIRouter:
             answer = await run_in_threadpool(desk.ingest, uploads, meta)
         finally:
             body.path.unlink(missing_ok=True)
-        for kept in claimed:
-            kept.path.unlink(missing_ok=True)
         if not answer.created:
             response.status_code = 200
         return answer

@@ -88,7 +88,7 @@ class DuckDBSamples:
             SELECT name, count(*), count(*) FILTER (CASE WHEN level IS NULL THEN v <> 0 ELSE v <= level END), sum(v)
             FROM sample JOIN level USING (name) JOIN edge USING (name)
             GROUP BY name, (epoch_us(t) - low) * {BLOCKS_OF_TIME} // (high - low)
-            ORDER BY name"""
+            ORDER BY name, min(t)"""
         found: dict[str, list[Span]] = {}
         levelled = {"level_names": list(levels), "levels": list(levels.values())}
         for name, n, hits, total in self._rows(run_id, groups, sql, levelled):

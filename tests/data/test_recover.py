@@ -18,18 +18,24 @@ from settings import Settings
 RUN = next((demo.FOLDER / "runs").glob("*event-slow.json.gz"))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A closed store with one run."""
-    home = tmp_path / "var"
-    desk = Desk(Settings(home, slo=demo.SLO))
+def opened(home: Path) -> Desk:
+    return Desk(Settings(home, slo=demo.SLO))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("base") / "var"
+    desk = opened(home)
     desk.ingest([Upload(RUN, RUN.name)], RunMeta(service="event", phase="7A", labels={"a": "b"}))
     desk.close()
     return home
 
 
-def opened(home: Path) -> Desk:
-    return Desk(Settings(home, slo=demo.SLO))
+@pytest.fixture
+def home(base: Path, tmp_path: Path) -> Path:
+    """A closed store with one run, to be damaged."""
+    shutil.copytree(base, tmp_path / "var")
+    return tmp_path / "var"
 
 
 def test_a_lost_catalog_is_rebuilt_from_the_blocks(home: Path) -> None:

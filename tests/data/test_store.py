@@ -45,9 +45,10 @@ def store(home: Path) -> Iterator[Store]:
     store.close()
 
 
-@pytest.fixture
-def held(home: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store that another process holds."""
+    home = tmp_path_factory.mktemp("held")
     command = [sys.executable, "-c", HOLD, str(home)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
@@ -160,6 +161,7 @@ def test_opening_empties_the_spool(home: Path) -> None:
 
 
 def test_a_store_held_by_another_process_is_locked(held: Path) -> None:
+    (held / "server.json").unlink(missing_ok=True)
     with pytest.raises(StoreLocked, match="is in use by another process") as locked:
         Store(held)
     assert "--server http://127.0.0.1:8501" in (locked.value.help or "")
@@ -172,11 +174,10 @@ def test_a_locked_store_tells_the_server_that_holds_it(held: Path) -> None:
     assert "--server http://10.1.2.3:9000" in (locked.value.help or "")
 
 
-@pytest.mark.parametrize("words", [["runs"], ["ingest", __file__], ["verdict", "0123"]], ids=lambda w: w[0])
-def test_the_command_line_on_a_locked_store_names_the_way_to_the_server(held: Path, words: list[str]) -> None:
+def test_the_command_line_on_a_locked_store_names_the_way_to_the_server(held: Path) -> None:
     announce_server(held, "http://10.1.2.3:9000")
     environment = os.environ | {"PHASEGATE_HOME": str(held)}
-    command = [sys.executable, str(ROOT / "cli.py"), *words]
+    command = [sys.executable, str(ROOT / "cli.py"), "ingest", __file__]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""

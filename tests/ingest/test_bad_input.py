@@ -117,7 +117,7 @@ def test_input_that_cannot_be_used_is_refused_and_leaves_nothing(bench: Bench, r
     assert bench.holdings() == before
 
 
-@pytest.mark.parametrize("name", ["a line of 50 MB", "two gzipped runs, one after the other", "other JSON"])
+@pytest.mark.parametrize("name", ["a line of 50 MB", "two gzipped runs, one after the other"])
 def test_a_workers_refusal_arrives_as_it_was_raised(bench: Bench, name: str) -> None:
     refusal, before = REFUSED[name], bench.holdings()
     uploads = [bench.upload(content, f"r{i}.json") for i, content in enumerate(refusal.files)]
@@ -226,7 +226,7 @@ def test_a_path_that_is_no_readable_file_is_refused(
     assert bench.holdings() == before
 
 
-@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "a'b\"c", "a\nb", "x" * 300, "", "\x1b[31m", "%2e%2e%2f"])
+@pytest.mark.parametrize("name", ["../../x", "a'b\"c\n", "x" * 300, "", "\x1b[31m"])
 def test_a_hostile_name_is_only_a_name(bench: Bench, name: str) -> None:
     runs = bench.store.count_runs()
     record = bench.record(bench.upload(ndjson(point(tags={"name": name[:9]}), point(len(name))), name))
@@ -235,7 +235,7 @@ def test_a_hostile_name_is_only_a_name(bench: Bench, name: str) -> None:
     assert sorted(path.name for path in bench.store.home.iterdir()) == ["blocks", "catalog.duckdb", "spool"]
 
 
-@pytest.mark.parametrize("name", ["r'x.json", 'r"x.json', "r\nx.json", "r[1].json", "r*?.json", "-r.json", "r x.json"])
+@pytest.mark.parametrize("name", ["r'x.json", 'r"\nx.json', "r[1]*?.json", "-r x.json"])
 def test_a_file_of_any_name_is_read(bench: Bench, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(ndjson(point(tags={"file": name})))

@@ -78,7 +78,7 @@ def test_the_summaries_of_parts_do_not_contradict_their_union(bench: Bench) -> N
     assert record.run.duration_source == "samples"
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50, unique=True))
 def test_statistics_are_those_of_the_samples(bench: Bench, values: list[float]) -> None:
     times = [f"2026-11-21T07:39:52.{i:06}Z" for i in range(len(values))]

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from data.errors import PhasegateError
 from data.model import RunMeta
 from data.store import Store
-from ingest.service import Ingestor, Upload
+from ingest.service import Ingestor
 from tests.ingest.test_summary import machine_readable
+from tests.ingesting import Bench
 from tests.k6_output import FILES, csv, ndjson, point, row
 
 CANARY = "canary-4f1c"
@@ -55,17 +56,15 @@ def bytes_of(home: Path) -> Iterator[bytes]:
             yield repr(catalog.execute(f"FROM {table}").fetchall()).encode()
 
 
-@pytest.mark.parametrize("files", UPLOADS.values(), ids=UPLOADS)
-def test_a_canary_is_not_found_again(tmp_path: Path, capfd: pytest.CaptureFixture[str], files: list[bytes]) -> None:
+def test_a_canary_is_not_found_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "store")
-    uploads = []
-    for number, content in enumerate(files):
-        path = tmp_path / f"r{number}.json"
-        path.write_bytes(content)
-        uploads.append(Upload(path, path.name))
-    assert any(CANARY.encode() in content for content in files)
+    bench = Bench(store, tmp_path)
     with capture_logs() as logs:
-        Ingestor(store).ingest(uploads, RunMeta())
+        for name, files in UPLOADS.items():
+            assert any(CANARY.encode() in content for content in files), name
+            bench.ingest(*files)
+        again = [bench.upload(content + b"\n", "again.json") for content in UPLOADS["URLs in tags"]]
+        Ingestor(store).ingest(again, RunMeta())
     store.close()
     held = list(bytes_of(tmp_path / "store"))
     assert any(b"http_req_duration" in one for one in held), "the search can find something"
@@ -83,11 +82,7 @@ def test_a_canary_is_not_found_again(tmp_path: Path, capfd: pytest.CaptureFixtur
     ],
     ids=["JSON cut short", "another document", "no sample", "too many metrics"],
 )
-def test_an_error_does_not_quote_what_it_is_about(tmp_path: Path, content: bytes) -> None:
-    store = Store(tmp_path / "store")
-    path = tmp_path / "r.json"
-    path.write_bytes(content)
+def test_an_error_does_not_quote_what_it_is_about(bench: Bench, content: bytes) -> None:
     with capture_logs() as logs, pytest.raises(PhasegateError) as refused:
-        Ingestor(store).ingest([Upload(path, "r.json")], RunMeta())
+        bench.ingest(content)
     assert CANARY not in str(refused.value) + repr(logs)
-    store.close()

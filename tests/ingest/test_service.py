@@ -125,7 +125,7 @@ def stop(worker: int) -> None:
 def test_a_worker_that_dies_is_one_clear_error_and_the_next_upload_is_read(
     store: Store, hit: Callable[[int], None]
 ) -> None:
-    ingestor = Ingestor(store, replace(LIMITS, wall_s=2))
+    ingestor = Ingestor(store, replace(LIMITS, wall_s=1))
 
     def on_progress(_step: str, _share: float) -> None:
         for worker in workers():
@@ -140,10 +140,9 @@ def test_a_worker_that_dies_is_one_clear_error_and_the_next_upload_is_read(
     assert ingestor.ingest([EVENT], RunMeta()).created
 
 
-@pytest.mark.parametrize("mebibytes", [1, 100, 300])
-def test_a_worker_that_needs_too_much_memory_is_one_clear_error(store: Store, mebibytes: int) -> None:
+def test_a_worker_that_needs_too_much_memory_is_one_clear_error(store: Store) -> None:
     with capture_logs(), pytest.raises(PhasegateError, match=r"^reading event\.json\.gz"):
-        Ingestor(store, replace(LIMITS, address_space_bytes=mebibytes * MIB)).ingest([EVENT], RunMeta())
+        Ingestor(store, replace(LIMITS, address_space_bytes=MIB)).ingest([EVENT], RunMeta())
     assert_empty(store)
     assert Ingestor(store).ingest([EVENT], RunMeta()).created
 
@@ -177,8 +176,8 @@ def test_an_error_while_progress_is_shown_ends_the_worker(store: Store) -> None:
     assert not workers()
 
 
-@pytest.mark.parametrize("name", ["it's", 'a "store"', "with spaces", "run[s]*?", "größe"])
-def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
+def test_a_store_may_have_any_name(tmp_path: Path) -> None:
+    name = 'it\'s a [größe] of "any" *? name'
     store = Store(tmp_path / name)
     run = Ingestor(store).ingest([EVENT, SUMMARY], RunMeta()).run
     ids = {one.metric: [one.id] for one in store.record(run.id).series}
