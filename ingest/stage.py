@@ -94,17 +94,19 @@ def stage(connection: duckdb.DuckDBPyConnection, source: Source, target: Path, l
         UnreadableArtefact: a line is too long, or the CSV header is not k6's.
     """
     path = file_pattern(source.path)
-    if source.shape == "k6-csv":
-        rows = copy(connection, _csv_select(source), target, {"source": path})
-        return _refused(connection, source, rows)
     try:
+        if source.shape == "k6-csv":
+            rows = copy(connection, _csv_select(source), target, {"source": path})
+            return _refused(connection, source, rows)
         copy(connection, _NDJSON, target, {"source": path, "line_bytes": limits.line_bytes})
     except duckdb.InvalidInputException as error:
-        if "maximum_object_size" not in str(error):
-            raise UnreadableArtefact(f"{source.name} could not be read: {str(error).splitlines()[0]}") from error
-        raise ArtefactTooLarge(
-            f"a line of {source.name} is longer than {limits.line_bytes >> 20} MiB; k6's lines are a few hundred bytes",
-            help="upload the file that k6 wrote",
+        if "maximum_object_size" in str(error):
+            raise ArtefactTooLarge(
+                f"a line of {source.name} is longer than {limits.line_bytes >> 20} MiB; k6's have a few hundred bytes",
+                help="upload the file that k6 wrote",
+            ) from error
+        raise UnreadableArtefact(
+            f"{source.name} could not be read: {str(error).splitlines()[0]}", help="upload the file that k6 wrote"
         ) from error
     return Refused()
 

@@ -40,9 +40,17 @@ def file(folder: Path, content: bytes) -> Upload:
 
 
 def workers() -> list[int]:
-    """The processes that this one has started and that still run."""
+    """The ingest workers that this process has started and that still run; a browser may run beside them."""
     tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in children if b"ingest.worker" in command_line(pid)]
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def assert_empty(store: Store) -> None:
