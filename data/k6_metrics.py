@@ -5,14 +5,9 @@ From k6's ``metrics/builtin.go`` and the browser and gRPC modules. A metric that
 
 from __future__ import annotations
 
-from typing import Literal
+from data.model import Metric, MetricContains, MetricKind
 
-from data.model import Metric
-
-MetricKind = Literal["trend", "rate", "counter", "gauge"]
-Contains = Literal["time", "data", "default"]
-
-_NAMES: dict[tuple[MetricKind, Contains], str] = {
+_NAMES: dict[tuple[MetricKind, MetricContains], str] = {
     ("trend", "time"): """
         http_req_duration http_req_blocked http_req_connecting http_req_tls_handshaking http_req_sending
         http_req_waiting http_req_receiving iteration_duration group_duration
@@ -28,7 +23,7 @@ _NAMES: dict[tuple[MetricKind, Contains], str] = {
     ("gauge", "default"): "vus vus_max",
 }
 
-BUILT_IN: dict[str, tuple[MetricKind, Contains]] = {
+BUILT_IN: dict[str, tuple[MetricKind, MetricContains]] = {
     name: types for types, names in _NAMES.items() for name in names.split()
 }
 """Name of a metric -> its type and what its values are."""

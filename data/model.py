@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Literal
 
 ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
-MetricType = Literal["trend", "rate", "counter", "gauge", "unknown"]
+MetricKind = Literal["trend", "rate", "counter", "gauge"]
+MetricType = MetricKind | Literal["unknown"]
 MetricContains = Literal["time", "data", "default"]
 
 _SERVER_ERROR = 500

@@ -25,6 +25,8 @@ ONE_CAUSE = 0.8
 """Failures of which this share has one cause have that cause."""
 MALFORMED_SHARE = 0.001
 """More unreadable lines than this are not a stray line but a damaged file."""
+DROPPED_SHARE = 0.05
+"""More iterations left out than this, and the load was another one than the script describes."""
 SUMMARY_TOLERANCE = 1e-6
 """Relative difference at which a summary's number is another number: k6 prints all digits, so rounding is below it."""
 
@@ -277,9 +279,83 @@ def cardinality(record: RunRecord) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def load_not_delivered(record: RunRecord) -> Iterator[Finding]:
+    """k6 could not start iterations that were due, so the service felt less load than the script describes.
+
+    k6 counts them as ``dropped_iterations`` where an arrival-rate executor finds no free VU, and exits 0. Latency under
+    less load flatters; a few at the start, before all VUs are there, are only told.
+    """
+    dropped = _counted(record, "dropped_iterations")
+    if not dropped:
+        return
+    due = dropped + _counted(record, "iterations")
+    yield Finding(
+        "load_not_delivered", "suspect" if dropped > DROPPED_SHARE * due else "info",
+        f"k6 left out {dropped:,} of {due:,} iterations that were due, because no VU was free",
+        {"dropped": dropped, "due": due},
+        remedy="raise preAllocatedVUs and maxVUs; if the service then needs ever more of them, it is too slow",
+    )  # fmt: skip
+
+
+def checks_failed(record: RunRecord) -> Iterator[Finding]:
+    """Most of the script's own checks do not hold: the answers are not what the test is about.
+
+    k6 exits 0 on failed checks unless a threshold asks for them. Where most fail, latency and status are those of some
+    other answer (a login page, an empty list). A check that never held is told by name.
+    """
+    found: defaultdict[str, list[Series]] = defaultdict(list)
+    for one in _load(record):
+        if one.metric == "checks":
+            found[one.tags.get("check", "?")].append(one)
+    never = sorted(name for name, series in found.items() if not any(s.nonzero for s in series))
+    n = sum(s.n for series in found.values() for s in series)
+    failed = n - sum(s.nonzero for series in found.values() for s in series)
+    if not record.series:
+        summed = {v.stat: v.value for v in record.summary if v.metric == "checks"}
+        failed, n = round(summed.get("fails", 0)), round(summed.get("fails", 0) + summed.get("passes", 0))
+    if never or failed > MOST * n:
+        told = f"; never held: {', '.join(never[:5])}" if never else ""
+        yield Finding(
+            "checks_failed", "suspect" if failed > MOST * n else "info",
+            f"{failed:,} of {n:,} checks failed{told}", {"failed": failed, "checks": n, "never_held": never[:20]},
+            remedy="see what the service answers, and whether the script still checks for the right thing",
+        )  # fmt: skip
+
+
+def thresholds_crossed(record: RunRecord) -> Iterator[Finding]:
+    """k6's own thresholds failed (exit 99): not a doubt about the measurement, but nobody should learn it elsewhere.
+
+    Those that abort the test are told as such.
+    """
+    code = record.run.meta.exit_code
+    crossed = [f"{t.metric}: {t.source}" for t in record.thresholds if t.ok is False and not t.abort_on_fail]
+    untold = code == _EXIT_THRESHOLDS and not any(t.abort_on_fail and not t.ok for t in record.thresholds)
+    if crossed or untold:
+        told = f": {'; '.join(crossed[:5])}" if crossed else f" (k6 exit code {_EXIT_THRESHOLDS})"
+        yield Finding(
+            "thresholds_crossed", "info", f"the script's own thresholds were crossed{told}",
+            {"thresholds": crossed[:20], "exit_code": code},
+            remedy="compare them with the objectives of slo.yaml, which decide here",
+        )  # fmt: skip
+
+
+def end_unknown(record: RunRecord) -> Iterator[Finding]:
+    """Nothing says that k6 came to its end: neither its exit code nor a summary, which it writes last.
+
+    A test that was stopped, or a plain file whose writer was killed between two lines, looks just the same.
+    """
+    names = [a.name for a in record.artefacts if a.kind in SAMPLE_KINDS and not a.truncated]
+    if record.run.meta.exit_code is None and names and len(names) == len(record.artefacts):
+        yield Finding(
+            "end_unknown", "info",
+            "nothing says whether k6 came to its end: neither its exit code nor its summary was uploaded",
+            {"artefacts": names[:20]}, remedy="say --exit-code $? and give k6's summary (--summary-export)",
+        )  # fmt: skip
+
+
 RULES = (
-    unreachable, setup_failed, no_requests, error_storm, aborted, truncated, malformed_lines, summary_mismatch,
-    cardinality,
+    unreachable, setup_failed, no_requests, error_storm, checks_failed, load_not_delivered, aborted, truncated,
+    malformed_lines, summary_mismatch, end_unknown, thresholds_crossed, cardinality,
 )  # fmt: skip
 """Every rule, in the order in which their causes come."""
 
@@ -287,6 +363,13 @@ RULES = (
 def _load(record: RunRecord) -> list[Series]:
     """The series of the load itself."""
     return [s for s in record.series if s.part_of_test is None and s.metric not in {"vus", "vus_max"}]
+
+
+def _counted(record: RunRecord, counter: str) -> int:
+    """A counter over the load; of a summary alone, over the whole run."""
+    if record.series:
+        return round(sum(s.sum for s in _load(record) if s.metric == counter))
+    return round(sum(v.value for v in record.summary if (v.metric, v.stat) == (counter, "count")))
 
 
 def _requests(record: RunRecord) -> list[tuple[str | None, list[Series], int]]:

@@ -16,7 +16,7 @@ ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
 Severity = Literal["invalid", "suspect", "info"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 """Raised whenever the same inputs could be judged differently, so that what is stored of both is told apart."""
 
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}
@@ -96,11 +96,13 @@ class RunRef:
     services: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     received_at: datetime | None = None
+    exit_code: int | None = None
+    k6_version: str | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one run and one phase, with all it rests on."""
+    """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open."""
 
     schema: int
     rule_version: int
@@ -116,6 +118,7 @@ class Verdict:
     scope: tuple[str, ...]
     out_of_scope: int
     judged_at: datetime
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from slo import numbers
 from slo.findings import concerns, state_of
 from slo.model import HistoryPoint, Overview, PhaseRef, ServiceRow
 from slo.verdict import decide
@@ -106,17 +107,18 @@ def _p95_ms(
 
 def _sentence(asked: Sequence[ServiceRow], phase: Phase | None, runs: int) -> str:
     if phase is None:
-        return f"There is no slo.yaml, so {runs:,} runs are stored and none is judged."
+        return f"There is no slo.yaml, so {numbers.things(runs, 'run')} cannot be judged."
     if not runs:
         return "No runs yet."
     ready = sum(row.state in {"pass", "warn"} for row in asked)
-    head = f"Phase {phase.id}: {ready} of {len(asked)} services meet their targets."
+    verb = "meets its targets" if len(asked) == 1 else "meet their targets"
+    head = f"Phase {phase.id}: {ready} of {numbers.things(len(asked), 'service')} {verb}."
     for state, words in (
         ("fail", "misses its targets"),
         ("inconclusive", "cannot be judged"),
         ("no_data", "has no run"),
     ):
         if named := [row.service for row in asked if row.state == state]:
-            verb = words if len(named) == 1 else words.replace("misses its", "miss their").replace("has", "have")
-            head += f" {', '.join(named)} {verb}."
+            told = words if len(named) == 1 else words.replace("misses its", "miss their").replace("has", "have")
+            head += f" {', '.join(named)} {told}."
     return head

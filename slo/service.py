@@ -135,10 +135,15 @@ class Service:
             self._config.require()
         chosen = config.phase(phase) if config and phase else (config.phases[0] if config else None)
         latest = self._store.runs(RunFilter(environment=environment, branch=branch), limit=None)
+        asked = {objective.service for objective in chosen.objectives} if chosen else set()
         services: list[str | None] = [
-            *sorted({s for run in latest for s in run.services} | set(config.services if config else ()))
+            *sorted(
+                {s for run in latest for s in run.services}
+                | {*(config.services if config else ())}
+                | {s for s in asked if s}
+            )
         ]
-        if chosen and any(objective.service is None for objective in chosen.objectives):
+        if None in asked:
             services.append(None)
         histories = {s: [run for run in latest if covers(run_ref(run), s)][:HISTORY] for s in services}
         looked_at = list({run.id: run for history in histories.values() for run in history}.values())
@@ -219,6 +224,7 @@ class Service:
             scope=scope,
             out_of_scope=len(phase.objectives) - len(asked),
             judged_at=self._clock(),
+            notes=tuple(_left_open([phase])),
         )
 
 
@@ -240,6 +246,7 @@ def run_ref(run: Run) -> RunRef:
         id=run.id, service=meta.service, test=meta.test, phase=meta.phase, branch=meta.branch, commit=meta.commit,
         version=meta.version, environment=meta.environment, started_at=run.started_at, duration_s=run.duration_s,
         requests=run.requests, services=run.services, labels=meta.labels, received_at=run.received_at,
+        exit_code=meta.exit_code, k6_version=run.k6_version,
     )  # fmt: skip
 
 
@@ -251,7 +258,7 @@ def report_on(config: Config) -> ConfigReport:
         phases=_phases(config),
         services=tuple(config.services),
         objectives=sum(len(phase.objectives) for phase in config.phases),
-        notes=tuple(_not_judged_yet(config)),
+        notes=tuple(_left_open(config.phases)),
     )
 
 
@@ -281,13 +288,13 @@ def _stored(verdict: Verdict) -> StoredVerdict:
     )  # fmt: skip
 
 
-def _not_judged_yet(config: Config) -> list[str]:
-    """What slo.yaml may say and a run's verdict does not take into account."""
+def _left_open(phases: Sequence[Phase]) -> list[str]:
+    """What phases ask that the verdict on a single run does not take into account."""
     notes = []
-    if any(phase.entry or phase.after for phase in config.phases):
+    if any(phase.entry or phase.after for phase in phases):
         notes.append("entry criteria and `after` are read and checked, but a run's verdict does not judge them")
-    if any(phase.coverage for phase in config.phases):
+    if any(phase.coverage for phase in phases):
         notes.append("coverage is read and checked, but a run's verdict does not judge it")
-    if any(objective.promql for phase in config.phases for objective in phase.objectives):
+    if any(objective.promql for phase in phases for objective in phase.objectives):
         notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
     return notes

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from data.k6_metrics import Contains, MetricKind
+from data.model import MetricContains, MetricKind
 from slo.source import ExpressionError, quoted
 
 Unit = Literal["ms", "ratio", "B", "/s", ""]
@@ -149,7 +149,7 @@ class Target:
             return self.op in {"<", ">"} and other.op in {"<=", ">="}
         return self.threshold < other.threshold if self.upper else self.lower and self.threshold > other.threshold
 
-    def check_fits(self, kind: MetricKind, contains: Contains) -> None:
+    def check_fits(self, kind: MetricKind, contains: MetricContains) -> None:
         """Raise `TargetError` unless a k6 metric of this type has such a statistic in such a unit."""
         if misfit := self._misfit(kind, contains):
             raise misfit
@@ -159,7 +159,7 @@ class Target:
         kinds = [kind for kind, stats in _K6_STATS.items() if self._family in stats]
         if not kinds:
             raise self._stat_misfit("no k6 metric has", ("avg", "min", "med", "max", "p(N)", "count", "rate", "value"))
-        shapes: tuple[Contains, ...] = ("default", "data", "time")
+        shapes: tuple[MetricContains, ...] = ("default", "data", "time")
         misfits = [misfit for kind in kinds for contains in shapes if (misfit := self._misfit(kind, contains))]
         if len(misfits) == len(kinds) * len(shapes):
             raise misfits[0]
@@ -173,7 +173,7 @@ class Target:
     def _family(self) -> str:
         return self.stat if self.percentile is None else "p(N)"
 
-    def _misfit(self, kind: MetricKind, contains: Contains) -> TargetError | None:
+    def _misfit(self, kind: MetricKind, contains: MetricContains) -> TargetError | None:
         if self._family not in _K6_STATS[kind]:
             return self._stat_misfit(f"a {kind} has no", _K6_STATS[kind])
         if kind == "rate":
@@ -231,7 +231,7 @@ def parse_quantity(text: str, unit: Unit) -> float:
     return value
 
 
-def _unit_of(contains: Contains) -> Unit:
+def _unit_of(contains: MetricContains) -> Unit:
     match contains:
         case "time":
             return "ms"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from slo import numbers
 from slo.findings import concerns, state_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -
     2. Otherwise anything not believed, not measured or not evaluable makes it **inconclusive**. So does having nothing
        to judge.
     3. Otherwise an objective at risk makes it a **warn**.
-    4. Otherwise it is a **pass**.
+    4. Otherwise it is a **pass**; its reasons are what was measured, the tightest first.
     """
     missed = [o for o in objectives if o.state == "missed" and (o.proven or _trusted(o, findings))]
     doubts = [f.message for f in findings if f.severity != "info"]
@@ -37,7 +39,8 @@ def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -
         return "inconclusive", (*doubts, *(r for r in _told(unknown) if not any(d in r for d in doubts)))
     if at_risk:
         return "warn", tuple(_told(at_risk))
-    return "pass", (f"{len(objectives)} of {len(objectives)} objectives met",)
+    tightest = sorted(objectives, key=lambda o: (not o.key, o.margin if o.margin is not None else math.inf))
+    return "pass", (f"{len(objectives)} of {numbers.things(len(objectives), 'objective')} met", *_told(tightest))
 
 
 def next_steps(
@@ -53,10 +56,9 @@ def next_steps(
             absent = [o for o in objectives if o.state == "no_data"]
             steps = [*remedies]
             if few:
-                steps.append("run the test longer, so that every percentile has enough samples")
+                steps.append(f"run the test longer: {_names(few)} needs more samples")
             if absent:
-                names = ", ".join(sorted({o.sli for o in absent})[:5])
-                steps.append(f"see that the script measures what slo.yaml asks for: {names}")
+                steps.append(f"see that the script measures what slo.yaml asks for: {_names(absent)}")
                 steps.append("a run for one service is uploaded with --service, and is then asked about that one only")
             if not objectives:
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
@@ -64,8 +66,8 @@ def next_steps(
         case "warn":
             return ("a repeat may miss what is at risk: look at it before it does",)
         case "fail":
-            worst = sorted({o.service for o in objectives if o.state == "missed" and o.service})
-            return (*dict.fromkeys(remedies), f"look at the endpoints of {', '.join(worst) or 'the system'}")
+            missed = [o for o in objectives if o.state == "missed"]
+            return (*dict.fromkeys(remedies), *_where_to_look(missed))
 
 
 def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -85,6 +87,22 @@ def covers(run: RunRef, service: str | None) -> bool:
     if run.service is not None:
         return run.service == service
     return service is None or service in run.services
+
+
+def _where_to_look(missed: Sequence[ObjectiveResult]) -> list[str]:
+    """Requests are broken down by endpoint and cause; of anything else only its own number is known."""
+    http = [o for o in missed if o.sli.startswith("http_req")]
+    steps = []
+    if http:
+        steps.append(f"look at the endpoints of {', '.join(sorted({o.service or 'the system' for o in http}))}")
+    if other := [o for o in missed if o not in http]:
+        steps.append(f"find out in the script what it counts as {_names(other)}")
+    return steps
+
+
+def _names(objectives: Sequence[ObjectiveResult]) -> str:
+    """The SLIs of some objectives, at most five."""
+    return ", ".join(sorted({o.sli for o in objectives})[:5])
 
 
 def _trusted(objective: ObjectiveResult, findings: Sequence[Finding]) -> bool:

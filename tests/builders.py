@@ -36,7 +36,7 @@ def record(*found: Series, meta: RunMeta | None = None, **more: Any) -> RunRecor
         {meta.service} if meta and meta.service else set()
     )
     run = Run(
-        id="0123456789ab", digest="0" * 64, meta=meta or RunMeta(), received_at=START, started_at=START,
+        id="0123456789ab", digest="0" * 64, meta=meta or RunMeta(exit_code=0), received_at=START, started_at=START,
         ended_at=START + timedelta(seconds=20), duration_s=20.0, duration_source="samples",
         services=tuple(sorted(s for s in services if s)), requests=100, points=sum(s.n for s in found),
     )  # fmt: skip

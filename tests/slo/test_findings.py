@@ -87,7 +87,7 @@ CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
     "a test of the script's own metrics": (record(series("iterations"), series("messages_sent")), []),
     "an aborting threshold that held, beside one that did not": (
         record(*requests(), thresholds=(threshold("x", "rate<0.1", ok=True, abort=True),), meta=RunMeta(exit_code=99)),
-        [],
+        [("thresholds_crossed", "info")],
     ),
     "a summary alone: setup's check failed, and so did nearly everything": (
         summary_alone(("checks{check:seeded, group:::setup}", "fails", 1), ("http_req_failed", "rate", 0.9)),
@@ -117,7 +117,44 @@ CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
     ),
     "a gRPC test sends no HTTP": (record(series("iterations"), series("grpc_req_duration")), []),
     "interrupted (105)": (record(*requests(), meta=RunMeta(exit_code=105)), [("aborted", "suspect")]),
-    "thresholds crossed (99) are k6's own verdict": (record(*requests(), meta=RunMeta(exit_code=99)), []),
+    "thresholds crossed (99) are k6's own verdict": (
+        record(*requests(), meta=RunMeta(exit_code=99)),
+        [("thresholds_crossed", "info")],
+    ),
+    "a crossed threshold, told by the summary": (
+        record(*requests(), thresholds=(threshold("http_req_duration", "p(95)<1", ok=False),)),
+        [("thresholds_crossed", "info")],
+    ),
+    "iterations that were due were dropped": (
+        record(*requests(), series("iterations", 94), series("dropped_iterations", 6)),
+        [("load_not_delivered", "suspect")],
+    ),
+    "a few iterations were dropped until all VUs were there": (
+        record(*requests(), series("iterations", 96), series("dropped_iterations", 4)),
+        [("load_not_delivered", "info")],
+    ),
+    "a summary alone: iterations were dropped": (
+        summary_alone(("iterations", "count", 50), ("http_reqs", "count", 50), ("dropped_iterations", "count", 50)),
+        [("load_not_delivered", "suspect")],
+    ),
+    "most checks failed": (
+        record(*requests(), series("checks", 100, nonzero=20, check="has a body")),
+        [("checks_failed", "suspect")],
+    ),
+    "one check of many never held": (
+        record(*requests(), series("checks", 90, check="status is 200"), series("checks", 10, nonzero=0, check="x")),
+        [("checks_failed", "info")],
+    ),
+    "a check that fails now and then": (record(*requests(), series("checks", nonzero=90, check="is fast")), []),
+    "a summary alone: most checks failed": (
+        summary_alone(("checks", "passes", 10), ("checks", "fails", 90), ("http_reqs", "count", 9)),
+        [("checks_failed", "suspect")],
+    ),
+    "neither exit code nor summary": (record(*requests(), meta=RunMeta()), [("end_unknown", "info")]),
+    "a cut file says so itself": (
+        replace(artefact(truncated="cut"), run=replace(HEALTHY.run, meta=RunMeta())),
+        [("truncated", "suspect")],
+    ),
     "a threshold that aborts was crossed": (
         record(*requests(), thresholds=(threshold("http_req_failed", "rate<0.1", ok=False, abort=True),)),
         [("aborted", "suspect")],

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from data.k6_metrics import BUILT_IN, Contains, MetricKind
+from data.k6_metrics import BUILT_IN
+from data.model import MetricContains, MetricKind
 from slo.target import Target, TargetError, Unit, parse_quantity
 
 
@@ -192,7 +193,7 @@ def _refused(code: str | None) -> AbstractContextManager[object]:
     ],
 )
 def test_a_target_fits_the_type_of_its_metric(
-    text: str, kind: MetricKind, contains: Contains, code: str | None
+    text: str, kind: MetricKind, contains: MetricContains, code: str | None
 ) -> None:
     with _refused(code):
         Target.parse(text).check_fits(kind, contains)
