@@ -14,7 +14,7 @@ from slo import numbers
 from slo.model import Finding, Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from data.model import RunRecord, Series, SummaryValue
     from slo.model import MeasurementState
@@ -25,6 +25,11 @@ ONE_CAUSE = 0.8
 """Failures of which this share has one cause have that cause."""
 MALFORMED_SHARE = 0.001
 """More unreadable lines than this are not a stray line but a damaged file."""
+FEWEST = 6
+"""Samples from which on a median has a 95 % interval (2 * 0.5 ** n < 0.05)."""
+MANY_NAMES = 20
+NAMES_SHARE = 1 / 3
+"""More names than this for each request are names with ids in them; a script with few requests has few endpoints."""
 DROPPED_SHARE = 0.05
 """More iterations left out than this, and the load was another one than the script describes."""
 SUMMARY_TOLERANCE = 1e-6
@@ -46,6 +51,7 @@ _EXIT_ABORTED = {
     143: "k6 was terminated (SIGTERM)",
 }
 _LOST_WEIGHT = 50
+_AT_ONCE_S = 1.0
 _SEED = "repair what setup() needs (seeding, migrations, a healthy database) and run the test again"
 _WITHOUT_WORK = {
     "iterations", "iteration_duration", "vus", "vus_max", "data_sent", "data_received", "group_duration", "checks",
@@ -129,11 +135,15 @@ def error_storm(record: RunRecord) -> Iterator[Finding]:
 
     Latency was then mostly not measured, and fast failures pull percentiles down, so a target that looks met is not
     proven. Failures are k6's own (``http_req_failed``), or what status and error code say where k6 did not count them.
+    One endpoint that mostly fails is a storm of its own.
     """
     for service, series, total in _requests(record):
         failed = [s for s in series if s.failed]
         n = max(_counted_failures(record, service), sum(s.n for s in failed))
-        if n <= MOST * total or sum(s.n for s in series if _unreached(s)) > MOST * total:
+        if sum(s.n for s in series if _unreached(s)) > MOST * total:
+            continue
+        if n <= MOST * total:
+            yield from _endpoint_storms(record, service, series)
             continue
         causes = Counter[str]()
         for one in failed:
@@ -142,7 +152,7 @@ def error_storm(record: RunRecord) -> Iterator[Finding]:
         told = f", {most:,} of them with {cause}" if most >= ONE_CAUSE * n else ", for several reasons"
         endpoints = sorted({s.tags.get("name", "?") for s in failed if _cause(s) == cause})
         yield Finding(
-            "error_storm", "suspect", f"{n:,} of {total:,} requests{_to(service)} failed{told}",
+            "error_storm", "suspect", f"{n:,} of {total:,} requests{_to(service)} failed{told}{_since(record, failed)}",
             {"failed": n, "requests": total, "cause": cause, "endpoints": endpoints[:10]}, service,
             "find the cause first (test data, a dependency, a missing migration); latency was not measured",
         )  # fmt: skip
@@ -153,6 +163,36 @@ def error_storm(record: RunRecord) -> Iterator[Finding]:
             {"failed_ratio": summed["rate"]},
             remedy="upload the samples (--out json): they tell whether the service was reached and why requests failed",
         )  # fmt: skip
+
+
+def _endpoint_storms(record: RunRecord, service: str | None, series: list[Series]) -> Iterator[Finding]:
+    by_name: defaultdict[str, list[Series]] = defaultdict(list)
+    for one in series:
+        by_name[f"{one.tags.get('method', '')} {one.tags.get('name', '?')}".strip()].append(one)
+    for name, found in sorted(by_name.items()):
+        failed = [s for s in found if s.failed]
+        n, total = sum(s.n for s in failed), sum(s.n for s in found)
+        if n > MOST * total and n >= FEWEST:
+            yield Finding(
+                "error_storm", "suspect",
+                f"{n:,} of {total:,} requests to {name} failed ({_most_common(failed)}){_since(record, failed)}",
+                {"failed": n, "requests": total, "cause": _most_common(failed), "endpoints": [name]}, service,
+                "find the cause first (test data, a dependency, a missing migration); its latency was not measured",
+            )  # fmt: skip
+
+
+def too_few_samples(record: RunRecord) -> Iterator[Finding]:
+    """A service got so few requests that not even its median is known.
+
+    From six samples on, the smallest and the largest enclose the median with 95 % confidence; higher percentiles need
+    more, which each objective says for itself.
+    """
+    for service, _, total in _outcomes(record):
+        if total < FEWEST:
+            yield Finding(
+                "too_few_samples", "suspect", f"only {numbers.things(total, 'request')}{_to(service)}",
+                {"requests": total}, service, "let the test run longer",
+            )  # fmt: skip
 
 
 def no_requests(record: RunRecord) -> Iterator[Finding]:
@@ -266,15 +306,23 @@ def summary_mismatch(record: RunRecord) -> Iterator[Finding]:
 
 
 def cardinality(record: RunRecord) -> Iterator[Finding]:
-    """A tag has a value of its own for nearly every request, so nothing can be said per value of it."""
+    """A tag has a value of its own for nearly every request, so nothing can be said per value of it.
+
+    Signs: the tag was put together when it was stored, or, of names, more than one for three requests.
+    """
     collapsed: dict[str, int] = {}
     for artefact in record.artefacts:
         collapsed |= artefact.collapsed_tags
-    for tag, values in collapsed.items():
+    sent = [s for s in _load(record) if s.metric == "http_reqs"]
+    names, n = {s.tags.get("name", "?") for s in sent}, sum(s.n for s in sent)
+    told = [
+        f"the tag {tag} had {values:,} different values; they were put together" for tag, values in collapsed.items()
+    ]
+    if len(names) >= MANY_NAMES and len(names) > NAMES_SHARE * n:
+        told.append(f"{n:,} requests have {len(names):,} different names: none has enough to be judged")
+    for one in told:
         yield Finding(
-            "cardinality", "info",
-            f"the tag {tag} had {values:,} different values; they were put together into one",
-            {"tag": tag, "values": values},
+            "cardinality", "info", one, {"tags": sorted(collapsed), "names": len(names), "requests": n},
             remedy="give requests a name without ids: http.get(url, {tags: {name: '/event/:id'}})",
         )  # fmt: skip
 
@@ -308,6 +356,8 @@ def checks_failed(record: RunRecord) -> Iterator[Finding]:
         if one.metric == "checks":
             found[one.tags.get("check", "?")].append(one)
     never = sorted(name for name, series in found.items() if not any(s.nonzero for s in series))
+    if any(failed > MOST * total for _, failed, total in _outcomes(record)):
+        return  # the same cause, told by its own finding
     n = sum(s.n for series in found.values() for s in series)
     failed = n - sum(s.nonzero for series in found.values() for s in series)
     if not record.series:
@@ -353,9 +403,32 @@ def end_unknown(record: RunRecord) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def thresholds_on_nothing(record: RunRecord) -> Iterator[Finding]:
+    """A threshold of the script names tags that no sample carries: k6 takes its value as 0 and calls it passed.
+
+    A typing error, or a test of something that did not happen (``http_reqs{status:500}``), and so only told. A summary
+    alone does not tell it.
+    """
+    empty = []
+    for one in {t.metric for t in record.thresholds if "{" in t.metric} if record.series else ():
+        metric, _, rest = one.partition("{")
+        wanted = [pair.strip().partition(":") for pair in rest.removesuffix("}").split(",")]
+        found = any(
+            s.metric == metric and all(s.tags.get(key.strip(), "") == value.strip() for key, _, value in wanted)
+            for s in record.series
+        )
+        if not found:
+            empty.append(one)
+    if empty:
+        yield Finding(
+            "too_few_samples", "info", f"no sample matches the script's threshold on {', '.join(sorted(empty)[:5])}",
+            {"thresholds": sorted(empty)[:20]}, remedy="compare its tags with those that the script sets",
+        )  # fmt: skip
+
+
 RULES = (
-    unreachable, setup_failed, no_requests, error_storm, checks_failed, load_not_delivered, aborted, truncated,
-    malformed_lines, summary_mismatch, end_unknown, thresholds_crossed, cardinality,
+    unreachable, setup_failed, no_requests, too_few_samples, error_storm, checks_failed, load_not_delivered, aborted,
+    truncated, malformed_lines, summary_mismatch, end_unknown, thresholds_crossed, thresholds_on_nothing, cardinality,
 )  # fmt: skip
 """Every rule, in the order in which their causes come."""
 
@@ -386,6 +459,23 @@ def _requests(record: RunRecord) -> list[tuple[str | None, list[Series], int]]:
         (service, series, everything if service is None else sum(s.n for s in series))
         for service, series in found.items()
     ]
+
+
+def _outcomes(record: RunRecord) -> list[tuple[str | None, int, int]]:
+    """Failed requests and all of them, by service."""
+    return [
+        (service, max(_counted_failures(record, service), sum(s.n for s in series if s.failed)), total)
+        for service, series, total in _requests(record)
+    ]
+
+
+def _since(record: RunRecord, failed: Sequence[Series]) -> str:
+    """From when on, where it was not so from the start."""
+    start = min((s.first_at for s in _load(record)), default=None)
+    first = min((s.first_at for s in failed), default=None)
+    if start is None or first is None or (first - start).total_seconds() < _AT_ONCE_S:
+        return ""
+    return f", from {numbers.seconds((first - start).total_seconds())} on"
 
 
 def _counted_failures(record: RunRecord, service: str | None) -> int:

@@ -150,6 +150,37 @@ CASES: dict[str, tuple[RunRecord, list[tuple[str, str]]]] = {
         summary_alone(("checks", "passes", 10), ("checks", "fails", 90), ("http_reqs", "count", 9)),
         [("checks_failed", "suspect")],
     ),
+    "one endpoint that fails, and a service that mostly does not": (
+        record(
+            *requests(20, failed=True, service="venue", name="/search"),
+            *requests(80, service="venue", name="/read"),
+        ),
+        [("error_storm", "suspect")],
+    ),
+    "an endpoint that fails a few times is no storm": (
+        record(*requests(5, failed=True, name="/search"), *requests(80, name="/read")),
+        [],
+    ),
+    "checks that failed with their requests have the same cause": (
+        record(*requests(90, failed=True), series("checks", nonzero=0, check="x")),
+        [("error_storm", "suspect")],
+    ),
+    "too few requests for a median": (record(*requests(5, service="event")), [("too_few_samples", "suspect")]),
+    "a threshold on tags that nothing carries": (
+        record(*requests(service="venue"), thresholds=(threshold("http_reqs{service:vennue}", "count>0"),)),
+        [("too_few_samples", "info")],
+    ),
+    "a threshold on tags in any order": (
+        record(
+            *requests(service="venue", name="/a"),
+            thresholds=(threshold("http_reqs{name:/a, service:venue}", "count>0"),),
+        ),
+        [],
+    ),
+    "a name for each request": (
+        record(*(s for i in range(30) for s in requests(1, name=f"/event/{i}"))),
+        [("cardinality", "info")],
+    ),
     "neither exit code nor summary": (record(*requests(), meta=RunMeta()), [("end_unknown", "info")]),
     "a cut file says so itself": (
         replace(artefact(truncated="cut"), run=replace(HEALTHY.run, meta=RunMeta())),
