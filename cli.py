@@ -1,7 +1,7 @@
 """The command line: every command works on the local store or, with --server, on a running Phasegate.
 
-Answers go to standard output, progress and errors to standard error. Exit codes: 0 pass or warn, 1 fail, 2 wrong usage
-or an error, 3 inconclusive.
+Answers go to standard output; progress, notes and errors to standard error. Exit codes: 0 pass or warn, 1 fail, 2 wrong
+usage or an error, 3 inconclusive or no data.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 import logs
 from api.client import RemoteDesk
@@ -29,64 +26,19 @@ from data.model import RunMeta
 from desk import Desk, announce, labels
 from ingest.service import Upload
 from reports import text
+from reports.terminal import Format, err, out, progress, say, show
 from settings import ROOT, Settings
+from slo import numbers
 from slo.config import load_config
-from slo.documents import to_json
-from slo.model import EXIT_CODES, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
+from slo.model import EXIT_CODES, RunRef
 from slo.service import report_on
 
 DEMO_PHASE = "7A"
 """The phase in which the demo's story shows best."""
 
 
-class Questions(Protocol):
-    """What the command line asks, of a store or of a server."""
-
-    def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
-        """Runs, newest first."""
-        ...
-
-    def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
-        """Does this run meet a phase?"""
-        ...
-
-    def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
-        """Which services are ready for a phase?"""
-        ...
-
-    def config_report(self) -> ConfigReport | None:
-        """The slo.yaml in force, in figures."""
-        ...
-
-
-class AnyDesk(Protocol):
-    """A store, or a server that has one."""
-
-    @property
-    def service(self) -> Questions:
-        """Where questions go."""
-        ...
-
-    def ingest(
-        self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Callable[[str, float], None] | None = None
-    ) -> IngestAnswer:
-        """Store the files of one run."""
-        ...
-
-    def load_demo(self, on_progress: Callable[[str, float], None] | None = None) -> int:
-        """Store the recorded runs of the demo."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the store or the connection."""
-        ...
-
-
-class Format(StrEnum):
-    """For people, or for machines."""
-
-    text = "text"
-    json = "json"
+AnyDesk = Desk | RemoteDesk
+"""A store, or a server that has one: both answer the same questions."""
 
 
 app = typer.Typer(
@@ -98,16 +50,29 @@ app = typer.Typer(
 )
 slo_app = typer.Typer(no_args_is_help=True, help="Work on slo.yaml.")
 app.add_typer(slo_app, name="slo")
+runs_app = typer.Typer(invoke_without_command=True)
+app.add_typer(runs_app, name="runs")
+
+
+def _given(option: str | None) -> str | None:
+    """An option as it counts: one that is empty, as of a variable that a pipeline has not set, was not given."""
+    return option or None
+
 
 ServerOption = Annotated[
-    str | None, typer.Option("--server", envvar="PHASEGATE_URL", help="Ask this server, not the local store.")
+    str | None, typer.Option("--server", envvar="PHASEGATE_URL", callback=_given, help="Ask this server, not a store.")
 ]
 SloOption = Annotated[Path | None, typer.Option("--slo", envvar="PHASEGATE_SLO", help="The slo.yaml to judge by.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for machines.")]
-PhaseOption = Annotated[str | None, typer.Option("--phase", help="A phase of slo.yaml.")]
-
-out = Console(width=None if sys.stdout.isatty() else text.WIDTH, highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+PhaseOption = Annotated[str | None, typer.Option("--phase", callback=_given, help="A phase of slo.yaml.")]
+TestOption = Annotated[
+    str | None, typer.Option("--test", callback=_given, help="Name of the test: runs of one test are comparable.")
+]
+BranchOption = Annotated[str | None, typer.Option("--branch", callback=_given)]
+VersionOption = Annotated[str | None, typer.Option("--version", callback=_given, help="Version of what was tested.")]
+EnvironmentOption = Annotated[
+    str | None, typer.Option("--environment", callback=_given, help="Where it ran: ci, staging ...")
+]
 
 
 @app.command()
@@ -118,34 +83,39 @@ def ingest(  # one argument per option
     ],
     summary: Annotated[list[Path] | None, typer.Option("--summary", help="k6's summary of the same run.")] = None,
     service: Annotated[
-        str | None, typer.Option("--service", help="The service of series that have no `service` tag.")
+        str | None,
+        typer.Option("--service", callback=_given, help="The service of series that have no `service` tag."),
     ] = None,
-    test: Annotated[
-        str | None, typer.Option("--test", help="Name of the test: runs of one test are comparable.")
-    ] = None,
+    test: TestOption = None,
     phase: PhaseOption = None,
-    branch: Annotated[str | None, typer.Option("--branch")] = None,
-    commit: Annotated[str | None, typer.Option("--commit")] = None,
-    version: Annotated[str | None, typer.Option("--version", help="Version of what was tested.")] = None,
-    environment: Annotated[str | None, typer.Option("--environment", help="Where it ran: ci, staging ...")] = None,
+    branch: BranchOption = None,
+    commit: Annotated[str | None, typer.Option("--commit", callback=_given)] = None,
+    version: VersionOption = None,
+    environment: EnvironmentOption = None,
     exit_code: Annotated[int | None, typer.Option("--exit-code", help="k6's exit code ($?).", min=0, max=255)] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="key=value, may be repeated.")] = None,
     output: FormatOption = Format.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
-    """Store a run.
+    """Store a run; with --phase, judge it at once. Exits 0 once it is stored, whatever the verdict.
 
-    Several FILES are parts of one run, as a distributed test writes them. The same bytes twice are the same run.
+    Several FILES are parts of one run, as a distributed test writes them. The same bytes twice are the same run: what
+    was not said of it before is added.
     """
-    meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, labels(label or []))
+    said = labels([pair for pair in label or [] if pair])
+    meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said)
     with (
         _uploads([*files, *map(str, summary or [])]) as uploads,
         _desk(server, slo) as desk,
-        _progress() as on_progress,
+        progress() as on_progress,
     ):
         answer = desk.ingest(uploads, meta, on_progress)
-    _show(answer, output, text.ingested(answer))
+    show(answer, output, text.ingested(answer))
+    for note in answer.notes:
+        say(f"note: {note}")
+    if meta.phase and answer.verdict is None:
+        raise typer.Exit(PhasegateError.exit_code)
 
 
 @app.command()
@@ -160,40 +130,65 @@ def verdict(
     """Say whether a run meets a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive)."""
     with _desk(server, slo) as desk:
         found = desk.service.verdict(run, phase)
-    _show(found, output, text.verdict(found, everything=everything))
+    show(found, output, text.verdict(found, everything=everything))
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-@app.command()
-def runs(  # one argument per option
-    service: Annotated[str | None, typer.Option("--service")] = None,
-    test: Annotated[str | None, typer.Option("--test")] = None,
-    branch: Annotated[str | None, typer.Option("--branch")] = None,
-    environment: Annotated[str | None, typer.Option("--environment")] = None,
-    version: Annotated[str | None, typer.Option("--version")] = None,
+@runs_app.callback()
+def runs(
+    context: typer.Context,
+    service: Annotated[str | None, typer.Option("--service", callback=_given)] = None,
+    test: TestOption = None,
+    branch: BranchOption = None,
+    environment: EnvironmentOption = None,
+    version: VersionOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
     output: FormatOption = Format.text,
     server: ServerOption = None,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first; or work on one of them."""
+    if command := context.invoked_subcommand:
+        sources = [context.get_parameter_source(name) for name in context.params]
+        if any(source and source.name == "COMMANDLINE" for source in sources):
+            # `runs --server URL delete ID` must not delete here what it meant to delete there.
+            raise BadRequest(f"an option stands before `{command}`", help=f"write options after `runs {command}`")
+        return
     with _desk(server, None) as desk:
         found = desk.service.runs(RunFilter(service, test, branch, environment, version), limit)
-    _show(found, output, text.runs(found, datetime.now(UTC)))
+    show(found, output, text.runs(found, datetime.now(UTC)))
+
+
+@runs_app.command("delete")
+def runs_delete(
+    run: Annotated[str, typer.Argument(help="Id of the run, or its beginning.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is logged.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    output: FormatOption = Format.text,
+    server: ServerOption = None,
+) -> None:
+    """Delete a run for good, with all that was said of it: it is wrong, or is to be uploaded again with more files."""
+    with _desk(server, None) as desk:
+        found = desk.service.run(run)
+        if not yes:
+            _confirm(found)
+        desk.delete(found.id, reason)
+    show(found, output, text.deleted(found))
 
 
 @app.command()
 def overview(
     phase: PhaseOption = None,
-    environment: Annotated[str | None, typer.Option("--environment")] = None,
-    branch: Annotated[str | None, typer.Option("--branch")] = None,
+    environment: EnvironmentOption = None,
+    branch: BranchOption = None,
     output: FormatOption = Format.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
-    """Show every service's latest run in one phase, worst first."""
+    """Show every service's latest run in one phase, worst first; exits 0, 1 or 3 as the worst of them would."""
     with _desk(server, slo) as desk:
         found = desk.service.overview(phase, environment, branch)
-    _show(found, output, text.overview(found))
+    show(found, output, text.overview(found))
+    raise typer.Exit(EXIT_CODES["inconclusive" if found.state == "no_data" else found.state])
 
 
 @slo_app.command("check")
@@ -204,28 +199,32 @@ def slo_check(
     slo: SloOption = None,
 ) -> None:
     """Check a slo.yaml: every error with line and column, and what to write instead."""
-    if server and not (file or slo):
+    named = file or (slo if _typed(slo, "PHASEGATE_SLO") else None)
+    if named and server and _typed(server, "PHASEGATE_URL"):
+        raise BadRequest(f"{server} checks its own slo.yaml, not {named}", help=f"leave out --server, or {named}")
+    if server and not named:
         with _desk(server, None) as desk:
             report = desk.service.config_report()
         if report is None:
-            raise BadRequest(f"{server} has no slo.yaml")
+            raise BadRequest(f"{server} has no slo.yaml", help="start it with one: `phasegate serve --slo FILE`")
     else:
-        paths = (file,) if file else Settings.from_environment().slo_paths if not slo else (slo,)
+        paths = (named,) if named else Settings.from_environment().slo_paths
         report = report_on(load_config(next((path for path in paths if path.is_file()), paths[0])))
-    _show(report, output, text.config(report))
+    show(report, output, text.config(report))
 
 
 @app.command()
 def demo(server: ServerOption = None) -> None:
     """Load the demo: recorded k6 runs of eight services, good and bad, with a slo.yaml."""
-    with _desk(server, None) as desk, _progress() as on_progress:
+    with _desk(server, None) as desk, progress() as on_progress:
         loaded = desk.load_demo(on_progress)
         report = desk.service.config_report()
         phases = [phase.id for phase in report.phases] if report else []
         found = desk.service.overview(DEMO_PHASE if DEMO_PHASE in phases else None)
-    out.print(f"{loaded} runs of the demo are stored.\n")
+    out.print(f"{numbers.things(loaded, 'run')} of the demo are stored.\n")
     out.print(text.overview(found))
-    out.print("\n  next  phasegate serve, then open http://127.0.0.1:8501", style="dim")
+    pages = f"open {desk.url}" if isinstance(desk, RemoteDesk) else "phasegate serve, then open http://127.0.0.1:8501"
+    out.print(f"\n  next  {pages}", style="dim")
 
 
 @app.command()
@@ -234,12 +233,13 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
     slo: SloOption = None,
 ) -> None:
-    """Serve pages and API on one port, from one process."""
-    settings = Settings.from_environment()
+    """Serve pages and API on one port, from one process; says first what, by which slo.yaml, to whom and where."""
     if slo:
         os.environ["PHASEGATE_SLO"] = str(slo)
-    reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # compared, not bound
-    announce(settings, f"http://{reachable}:{port}")
+    settings = Settings.from_environment()
+    opening = announce(settings, host, port)
+    home, token = settings.home.resolve(), bool(settings.token)
+    err.print(text.serving(opening.url, str(home), opening.runs, opening.slo, token=token), soft_wrap=True)
     options = [f"--server.address={host}", f"--server.port={port}"]
     # -P: a folder called `data` where the user stands must not stand in for ours.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "app.py"), *options]
@@ -252,24 +252,38 @@ def main() -> None:
     try:
         app(prog_name="phasegate")
     except PhasegateError as error:
-        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        say(f"error: {error}")
         raise SystemExit(error.exit_code) from None
     except Exception as error:  # noqa: BLE001  # the last line: an error of our own must not exit 1, which says "fail"
         err.print_exception()
-        err.print(f"error: Phasegate failed ({type(error).__name__}); nothing was judged", markup=False)
+        say(f"error: Phasegate failed ({type(error).__name__}); nothing was judged")
         raise SystemExit(PhasegateError.exit_code) from None
 
 
 @contextmanager
 def _desk(server: str | None, slo: Path | None) -> Iterator[AnyDesk]:
     settings = Settings.from_environment()
-    if server and slo and "PHASEGATE_SLO" not in os.environ:
-        raise BadRequest("--server judges by its own slo.yaml", help="leave out --slo, or --server")
+    if server and _typed(slo, "PHASEGATE_SLO"):
+        raise BadRequest(
+            f"{server} judges by its own slo.yaml", help="leave out --slo, or --server (and PHASEGATE_URL)"
+        )
     desk: AnyDesk = RemoteDesk(server, settings.token) if server else Desk(Settings(settings.home, slo or settings.slo))
     try:
         yield desk
     finally:
         desk.close()
+
+
+def _typed(option: str | Path | None, variable: str) -> bool:
+    """Was an option written on the command line? Else it comes from the environment."""
+    return option is not None and str(option) != os.environ.get(variable)
+
+
+def _confirm(run: RunRef) -> None:
+    if not sys.stdin.isatty():
+        raise BadRequest(f"nobody is here to confirm that run {run.id} is to be deleted", help="add --yes")
+    if not typer.confirm(f"Delete run {run.id} ({numbers.things(run.requests, 'request')}) for good?", err=True):
+        raise BadRequest("nothing was deleted")
 
 
 @contextmanager
@@ -287,24 +301,6 @@ def _uploads(files: Sequence[str]) -> Iterator[list[Upload]]:
             Upload(Path(standard_input.name), "standard input") if file == "-" else Upload(Path(file), Path(file).name)
             for file in files
         ]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error, where someone looks at it."""
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=err, transient=True,
-        disable=not err.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("start", total=1.0)
-        yield lambda step, share: bar.update(task, description=step, completed=share)
-
-
-def _show(document: object, output: Format, rendered: RenderableType) -> None:
-    if output is Format.json:
-        sys.stdout.write(to_json(document, indent=2) + "\n")
-    else:
-        out.print(rendered)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import socket
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import demo
-from data.errors import BadInput, BadRequest, NotFound, StoreError
-from data.store import Store, announce_server
+from data.address import announce_server
+from data.errors import BadInput, BadRequest, Busy, NotFound, StoreError
+from data.store import Store
 from ingest.service import Ingestor
 from ingest.spool import Spool
 from slo.model import IngestAnswer
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from data.model import RunMeta
     from ingest.service import Upload
     from settings import Settings
+    from slo.model import ConfigReport, RunRef
 
     Progress = Callable[[str, float], None]
 
@@ -60,6 +66,19 @@ class Desk:
         measurement = verdict.measurement if verdict else self.service.measurement(taken.run.id)
         return IngestAnswer(run_ref(taken.run), taken.created, measurement.findings, tuple(notes), verdict)
 
+    def delete(self, run_id: str, reason: str) -> RunRef:
+        """Delete a run, by its id or the beginning of it, with all that was said of it; what it was.
+
+        Raises:
+            BadRequest: there is no reason, or the id could mean several runs.
+            NotFound: there is no such run.
+        """
+        if not reason.strip():
+            raise BadRequest("a run is deleted for a reason", help="say it: --reason TEXT, or ?reason=")
+        run = self.service.run(run_id)
+        self._store.delete_run(run.id, reason)
+        return run
+
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Ingest the recorded runs of the demo and put its slo.yaml beside the store, unless one is there."""
         own = self.settings.home / "slo.yaml"
@@ -80,14 +99,51 @@ def labels(pairs: Sequence[str]) -> dict[str, str]:
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def announce(settings: Settings, url: str) -> None:
-    """Leave word in the store of the server that is about to hold it; opens it once, so that a locked one says so.
+@dataclass(frozen=True)
+class Opening:
+    """What a server is about to serve: how many runs, judged by which slo.yaml (``None``: there is none), and where."""
+
+    url: str
+    runs: int
+    slo: ConfigReport | None
+
+
+def announce(settings: Settings, host: str, port: int) -> Opening:
+    """Try everything that a server needs, and leave word in the store of the one that is about to hold it.
 
     Raises:
-        StoreLocked: another process holds it.
+        StoreLocked: another process holds the store.
+        NotFound: the slo.yaml that was named is not there.
+        ConfigError: slo.yaml is wrong.
+        Busy: the address is in use.
+        BadRequest: nobody can listen on it.
     """
-    Store(settings.home).close()
+    desk = Desk(settings)
+    try:
+        if settings.slo and not settings.slo.is_file():
+            raise NotFound(f"there is no {settings.slo}", help="name your slo.yaml with --slo, or PHASEGATE_SLO")
+        runs, slo = desk.service.count(), desk.service.config_report()
+        _try_to_listen(host, port)
+    finally:
+        desk.close()
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
+    url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     announce_server(settings.home, url)
+    return Opening(url, runs, slo and replace(slo, source=str(Path(slo.source).resolve())))
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: nobody waits for TIME_WAIT
+            listener.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Busy(
+                f"port {port} of {host} is in use", help="stop what listens there, or choose another with --port"
+            ) from error
+        raise BadRequest(f"cannot listen on port {port} of {host}: {error.strerror}", help="see --host") from error
 
 
 _opened: list[Desk] = []

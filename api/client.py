@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
 
 import httpx2 as httpx
 
 import demo
-from data.errors import ServerUnreachable, error_of
+from data.errors import ServerUnreachable, StoreError, error_of
 from slo.documents import from_json
 from slo.model import ConfigReport, IngestAnswer, Overview, RunRef, Verdict
 
@@ -26,21 +28,107 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(30, read=1200)
 _CHUNK = 1 << 20
+_FACE = re.compile(r"(/(api|api/v1|api/docs|overview|run))?/*$")
+"""Where in a server an address may lead: what people copy from a browser is an address of the server, too."""
+_ANOTHER = "check the address (--server, PHASEGATE_URL): it is the one that `phasegate serve` says when it starts"
+
+
+@dataclass(frozen=True)
+class _Artefact:
+    """What the server answers to an upload that a run is to name; ``artefact`` is its digest."""
+
+    artefact: str
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """An error of the server's, as our classes take it."""
+
+    code: str
+    message: str
+    help: str | None
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What the server answers when it says no."""
+
+    error: _Problem
+
+
+class Connection:
+    """HTTP to a Phasegate. Whatever else answers there, or does not, is one error that says so."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        """To the server with any of these addresses; nothing is sent yet.
+
+        Raises:
+            ServerUnreachable: it is no address.
+        """
+        self.url = _server_of(url)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=_TIMEOUT)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def ask(self, kind: type[T], method: str, path: str, **request: Any) -> T:  # noqa: ANN401  # httpx's own options
+        """Send a request; the document that answers it.
+
+        Raises:
+            ServerUnreachable: nobody answers, or it is no Phasegate.
+            PhasegateError: what the server raised, as it raised it.
+        """
+        return self.document(kind, self.send(method, path, **request))
+
+    def document(self, kind: type[T], response: httpx.Response) -> T:
+        """What an answer says. Raises as :meth:`ask` does."""
+        try:
+            return from_json(kind, response.content)
+        except StoreError as error:
+            raise self._no_phasegate(response) from error
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  # httpx's own options
+        """Send a request; the answer, which says yes. Raises as :meth:`ask` does."""
+        try:
+            response = self._http.request(method, path, **request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServerUnreachable(
+                f"no answer from {self.url}: {error}", help="is `phasegate serve` running there?"
+            ) from error
+        if response.is_success:
+            return response
+        problem = self.document(_Refusal, response).error
+        raise error_of(problem.code)(problem.message, help=problem.help)
+
+    def _no_phasegate(self, response: httpx.Response) -> ServerUnreachable:
+        kind = response.headers.get("content-type", "nothing").partition(";")[0]
+        leads = f" that leads to {response.headers['location']}" if response.has_redirect_location else ""
+        return ServerUnreachable(
+            f"{self.url} does not answer as this version of Phasegate does: "
+            f"{response.request.method} {response.request.url.path} got HTTP {response.status_code}{leads}, {kind}",
+            help=_ANOTHER,
+        )
 
 
 class RemoteService:
     """The questions of ``slo.service.Service`` that the command line asks."""
 
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
         return self._get(tuple[RunRef, ...], "runs", **(asdict(where) if where else {}), limit=limit)
 
+    def run(self, run_id: str) -> RunRef:
+        """One run by its id, or the beginning of it."""
+        return self._get(RunRef, f"runs/{quote(run_id, safe='')}")
+
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase?"""
-        return self._get(Verdict, f"runs/{run_id}/verdict", phase=phase)
+        return self._get(Verdict, f"runs/{quote(run_id, safe='')}/verdict", phase=phase)
 
     def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
         """Which services are ready for a phase?"""
@@ -48,69 +136,65 @@ class RemoteService:
 
     def config_report(self) -> ConfigReport | None:
         """The slo.yaml that the server judges by."""
-        text = ask(self._http, "GET", "slo")
-        return None if text == b"null" else from_json(ConfigReport, text)
+        response = self._connection.send("GET", "slo")
+        return None if response.content == b"null" else self._connection.document(ConfigReport, response)
 
     def _get(self, kind: type[T], path: str, **parameters: object) -> T:
-        return from_json(kind, ask(self._http, "GET", path, params=_given(parameters)))
+        return self._connection.ask(kind, "GET", path, params=_given(parameters))
 
 
 class RemoteDesk:
     """A server in place of a store."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=f"{self.url}/api/v1/", headers=headers, timeout=_TIMEOUT)
-        self.service = RemoteService(self._http)
+        """Ask the server with this address.
+
+        Raises:
+            ServerUnreachable: it is no address.
+        """
+        self._connection = Connection(url, token)
+        self.url = self._connection.url
+        self.service = RemoteService(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._connection.close()
 
     def ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress | None = None) -> IngestAnswer:
         """Send the files of one run: the first as the body, the others before it."""
         first, *others = uploads
         digests = [
-            httpx.Response(200, content=ask(self._http, "POST", "artefacts", content=_chunks(other.path))).json()[
-                "artefact"
-            ]
+            self._connection.ask(_Artefact, "POST", "artefacts", content=_chunks(other.path)).artefact
             for other in others
         ]
         told = _given(asdict(meta) | {"labels": None, "name": first.name, "artefact": digests})
         told["label"] = [f"{key}={value}" for key, value in meta.labels.items()]
         body = _chunks(first.path, on_progress)
-        return from_json(IngestAnswer, ask(self._http, "POST", "runs", params=told, content=body))
+        return self._connection.ask(IngestAnswer, "POST", "runs", params=told, content=body)
+
+    def delete(self, run_id: str, reason: str) -> RunRef:
+        """Delete a run; what it was."""
+        return self._connection.ask(RunRef, "DELETE", f"runs/{quote(run_id, safe='')}", params={"reason": reason})
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Send the recorded runs of the demo; the server judges them by its own slo.yaml."""
         return demo.load(self.ingest, on_progress)
 
 
-def ask(http: httpx.Client, method: str, path: str, **request: Any) -> bytes:  # noqa: ANN401  # httpx's own options
-    """Send a request; the body of the answer.
-
-    Raises:
-        ServerUnreachable: nobody answers, or it is no Phasegate.
-        PhasegateError: what the server raised, as it raised it.
-    """
+def _server_of(url: str) -> str:
+    """A server's own address, from the address of anything it has, as a browser shows it."""
+    wrong = ServerUnreachable(
+        f"{url!r} is not the address of a server",
+        help=f"write http://{url}" if url and "://" not in url else "write http://HOST:PORT",
+    )
     try:
-        response = http.request(method, path, **request)
-    except httpx.HTTPError as error:
-        raise ServerUnreachable(
-            f"no answer from {http.base_url.host}:{http.base_url.port}: {error}",
-            help="is `phasegate serve` running there?",
-        ) from error
-    if response.is_success:
-        return response.content
-    try:
-        told = response.json()["error"]
-        code, message, help_text = told["code"], told["message"], told["help"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ServerUnreachable(
-            f"{http.base_url} answered HTTP {response.status_code}, not as Phasegate does"
-        ) from error
-    raise error_of(code)(message, help=help_text)
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError as error:  # brackets that do not close, or a port that is none
+        raise wrong from error
+    if not usable:
+        raise wrong
+    return parts._replace(path=_FACE.sub("", parts.path), query="", fragment="").geturl()
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:

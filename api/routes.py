@@ -65,7 +65,7 @@ class NotAllowed(PhasegateError):
 
 
 def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
-    """The API over the desk that ``get_desk`` gives; uploads need ``token`` as bearer where one is set."""
+    """The API over the desk that ``get_desk`` gives; changes to its store need ``token`` as bearer where one is set."""
     api = FastAPIOffline(
         title="Phasegate",
         version=VERSION,
@@ -73,7 +73,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         redoc_url=None,
     )
     api.include_router(_questions(get_desk), prefix="/v1")
-    api.include_router(_uploads(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
+    api.include_router(_changes(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTP_404_NOT_FOUND, _no_route)
@@ -122,7 +122,7 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     return router
 
 
-def _uploads(get_desk: GetDesk) -> APIRouter:
+def _changes(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
     @router.post("/artefacts", status_code=201, summary="Upload a file that a later POST /runs names")
@@ -148,6 +148,11 @@ def _uploads(get_desk: GetDesk) -> APIRouter:
         if not answer.created:
             response.status_code = 200
         return answer
+
+    @router.delete("/runs/{run}", summary="Delete a run, for good")
+    def delete(run: str, reason: _Text = None) -> RunRef:
+        """The run that is no more, by its id or the beginning of it. ``reason`` is kept in the server's log."""
+        return get_desk().delete(run, reason or "")
 
     return router
 
@@ -186,10 +191,12 @@ def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
     async def check(request: Request) -> None:
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            raise Refused("uploads need a token", help="send it as `Authorization: Bearer ...` (PHASEGATE_TOKEN)")
+            raise Refused(
+                "uploads and deletions need a token", help="send it as `Authorization: Bearer ...` (PHASEGATE_TOKEN)"
+            )
         origin = request.headers.get("origin")
         if not token and origin and urlsplit(origin).netloc != request.headers.get("host"):
-            raise Foreign(f"pages of {origin} may not upload here", help="set PHASEGATE_TOKEN and send it along")
+            raise Foreign(f"pages of {origin} may change nothing here", help="set PHASEGATE_TOKEN and send it along")
 
     return check
 

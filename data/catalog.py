@@ -126,10 +126,7 @@ class StoredConfig:
 
 def add_run(connection: sa.Connection, record: RunRecord) -> None:
     """Write all rows of a run; the caller owns the transaction."""
-    run = record.run
-    meta = vars(run.meta) | {"labels": _dump(run.meta.labels)}
-    row = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "meta"}
-    connection.execute(runs.insert(), [row | {"services": _dump(run.services)} | meta])
+    connection.execute(runs.insert(), [_row(record.run)])
     # vars, not asdict: its deep copies would take most of the time of a run with many series.
     children: dict[sa.Table, Iterable[dict[str, Any]]] = {
         artefacts: (vars(a) | {"collapsed_tags": _dump(a.collapsed_tags)} for a in record.artefacts),
@@ -142,7 +139,22 @@ def add_run(connection: sa.Connection, record: RunRecord) -> None:
         summary_values: (vars(v) for v in record.summary),
     }
     for table, rows in children.items():
-        add_rows(connection, table, [{"run_id": run.id} | row for row in rows])
+        add_rows(connection, table, [{"run_id": record.run.id} | row for row in rows])
+
+
+def amend_run(connection: sa.Connection, run: Run) -> None:
+    """Write what is said of a run by now, and drop what was concluded when it was less."""
+    connection.execute(runs.update().where(runs.c.id == run.id).values(_row(run)))
+    for table in (measurements, verdicts):
+        connection.execute(table.delete().where(table.c.run_id == run.id))
+
+
+def delete_run(connection: sa.Connection, run_id: str) -> None:
+    """Remove every row of a run."""
+    for table in TABLES:
+        if "run_id" in table.c:
+            connection.execute(table.delete().where(table.c.run_id == run_id))
+    connection.execute(runs.delete().where(runs.c.id == run_id))
 
 
 def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -164,7 +176,7 @@ def run_ids(connection: sa.Connection, prefix: str = "", limit: int | None = 10)
 
 
 def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) -> list[Run]:
-    """Runs, newest first by start (or by receipt, where the start is unknown)."""
+    """Runs, newest first by start; by receipt where the start is unknown, or comes later: then a clock runs ahead."""
     query = sa.select(runs)
     for name in ("test", "branch", "environment", "version"):
         if (wanted := getattr(where, name)) is not None:
@@ -172,8 +184,13 @@ def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) ->
     if where.service is not None:
         named = _dump(where.service)
         query = query.where(sa.or_(runs.c.service == where.service, runs.c.services.contains(named, autoescape=True)))
-    newest = sa.func.coalesce(runs.c.started_at, runs.c.received_at).desc()
+    newest = sa.func.least(runs.c.started_at, runs.c.received_at).desc()  # passes over what is NULL
     return [_run(row) for row in connection.execute(query.order_by(newest, runs.c.id).limit(limit)).mappings()]
+
+
+def known(connection: sa.Connection, run_ids: Iterable[str]) -> set[str]:
+    """Those of some ids that are stored."""
+    return set(connection.scalars(sa.select(runs.c.id).where(runs.c.id.in_(list(run_ids)))))
 
 
 def count_runs(connection: sa.Connection) -> int:
@@ -226,6 +243,11 @@ def read_verdicts(
         )
     )
     return {row["run_id"]: StoredVerdict(**row) for row in found.mappings()}
+
+
+def _row(run: Run) -> dict[str, Any]:
+    own = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "meta"}
+    return own | {"services": _dump(run.services)} | vars(run.meta) | {"labels": _dump(run.meta.labels)}
 
 
 def _run(row: sa.RowMapping) -> Run:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from data import blocks
-from data.errors import BadRequest, StoreError
+from data.errors import BadRequest, Busy
 from data.sql import file_pattern, literal
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class SampleEngine(Protocol):
         Raises:
             BadRequest: it is something else.
             StoreError: the run's block is missing or damaged.
+            Busy: all the questions asked at this time need more memory than there is.
         """
         ...
 
@@ -122,6 +123,11 @@ class DuckDBSamples:
                 return cursor.execute(sql, parameters or None).fetchall()
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise blocks.damaged(run_id) from error
+        except duckdb.OutOfMemoryException as error:  # the limit holds for all who ask at this time
+            raise Busy(
+                f"the samples of run {run_id} take more memory than questions may use now",
+                help="ask again in a moment; if it stays so, let k6 write fewer metrics and names",
+            ) from error
 
     def _rows(
         self, run_id: str, groups: Mapping[str, Sequence[int]], sql: str, more: Mapping[str, object] | None = None
@@ -135,7 +141,7 @@ class DuckDBSamples:
     def _parts(self, run_id: str) -> list[Path]:
         folder = self._blocks / run_id
         if not folder.is_dir():
-            raise StoreError(f"the sample block of run {run_id} is missing", help="ingest the run again")
+            raise blocks.missing(run_id)
         return blocks.parts(folder)
 
 

@@ -5,12 +5,11 @@
     var/catalog.duckdb   the catalog
         blocks/          sample blocks (``data.blocks``)
         spool/           uploads and work in progress; emptied when the store opens
-        server.json      address of the server that holds the store, while it runs
+        server.json      address of the server that holds the store, while it runs (``data.address``)
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from contextlib import contextmanager
@@ -21,19 +20,21 @@ import sqlalchemy as sa
 import structlog
 
 from data import blocks, catalog
-from data.errors import BadRequest, NotFound, StoreError, StoreLocked
+from data.address import server_url, withdraw_server
+from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
 from data.samples import DuckDBSamples, SampleEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from data.catalog import RunFilter, StoredConfig, StoredMeasurement, StoredVerdict
-    from data.model import Run, RunRecord
+    from data.model import Run, RunMeta, RunRecord
 
 SHORTEST_PREFIX = 4
-_ADDRESS = "server.json"
+_DISK_IS_FULL = ("No space left", "Disk quota exceeded")
+"""What DuckDB says then."""
 _log = structlog.get_logger()
 
 
@@ -46,6 +47,7 @@ class Store:
         Raises:
             StoreLocked: another process holds it.
             StoreError: it is damaged, newer than this version, or no place to write to.
+            NoSpace: the disk is full.
         """
         self.home = home.resolve()
         self.spool = self.home / "spool"
@@ -65,36 +67,69 @@ class Store:
         # Times come back in UTC wherever the process runs.
         sa.event.listen(self._engine, "connect", lambda connection, _: connection.execute("SET TimeZone = 'UTC'"))
         try:
-            migrate(self._engine, self._checkpoint)
-        except sa.exc.DBAPIError as error:
-            self._engine.dispose()
-            raise self._explained(error) from error
-        except StoreError:
+            with self._explaining(self._not_opened):
+                migrate(self._engine, self._checkpoint)
+            self._recover()
+        except PhasegateError:
             self._engine.dispose()
             raise
-        self._recover()
         self._samples = DuckDBSamples(self._blocks)
         self.samples: SampleEngine = self._samples
 
     def close(self) -> None:
         """Release the store for other processes."""
-        (self.home / _ADDRESS).unlink(missing_ok=True)
+        withdraw_server(self.home)
         self._samples.close()
-        self._checkpoint()
+        self._tidy()
         self._engine.dispose()
 
     # -- runs ---------------------------------------------------------------------------------------------------
 
     def add_run(self, record: RunRecord, block: Path) -> None:
-        """Publish a finished block and commit its run. Afterwards the run is there whole; before, not at all."""
+        """Publish a finished block and commit its run. Afterwards the run is there whole; before, not at all.
+
+        Raises:
+            StoreError: the disk or the catalog fails, or a block that the catalog does not know is in the way.
+            NoSpace: the disk is full.
+        """
+        target = self._blocks / record.run.id
+        with self._writing:
+            blocks.publish(block, target)
+            try:
+                with self._transaction() as connection:
+                    catalog.add_run(connection, record)
+            except PhasegateError:
+                blocks.remove(target)
+                raise
+
+    def amend_run(self, run: Run, meta: RunMeta) -> Run:
+        """Keep what is said of a run by now, and drop what was concluded when it was less; the run as it is then.
+
+        Raises:
+            StoreError: the disk or the catalog fails, or the run's block is missing.
+            NoSpace: the disk is full.
+        """
+        amended = blocks.amended(run, meta)
         with self._write() as connection:
-            blocks.publish(block, self._blocks / record.run.id)
-            catalog.add_run(connection, record)
+            blocks.amend(self._blocks / run.id, meta)  # first: opening the store makes up for what the catalog missed
+            catalog.amend_run(connection, amended)
+        return amended
+
+    def delete_run(self, run_id: str, reason: str) -> None:
+        """Remove a run with all that was said of it, for good. Interrupted, it may be asked for again.
+
+        Raises:
+            StoreError: the disk or the catalog fails.
+        """
+        with self._write() as connection:
+            blocks.remove(self._blocks / run_id)
+            catalog.delete_run(connection, run_id)
+        _log.warning("run deleted", run=run_id, reason=reason)
 
     def has_run(self, run_id: str) -> bool:
         """Is a run with exactly this id stored?"""
-        with self._engine.connect() as connection:
-            return run_id in catalog.run_ids(connection, run_id)
+        with self._read() as connection:
+            return bool(catalog.known(connection, [run_id]))
 
     def find_run(self, prefix: str) -> Run:
         """The one run whose id starts with ``prefix``.
@@ -103,7 +138,7 @@ class Store:
             NotFound: there is none.
             BadRequest: there are several, or the prefix is too short to mean one.
         """
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             ids = catalog.run_ids(connection, prefix)
             if not ids:
                 raise NotFound(f"no run {prefix!r} in this store", help="list the runs with `phasegate runs`")
@@ -113,56 +148,86 @@ class Store:
 
     def runs(self, where: RunFilter, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return catalog.list_runs(connection, where, limit)
 
     def count_runs(self) -> int:
         """How many runs are stored."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return catalog.count_runs(connection)
 
     def record(self, run_id: str) -> RunRecord:
-        """Everything the catalog keeps of a run."""
-        with self._engine.connect() as connection:
+        """Everything the catalog keeps of a run.
+
+        Raises:
+            NotFound: it is not stored (any more).
+        """
+        with self._read() as connection:
             return catalog.read_record(connection, run_id)
 
     # -- what was said of them ----------------------------------------------------------------------------------
 
     def measurements(self, run_ids: Sequence[str], rule_version: int) -> list[StoredMeasurement]:
         """All measurements kept of some runs under one version of the rules."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return catalog.read_measurements(connection, run_ids, rule_version)
 
     def verdicts(
         self, run_ids: Sequence[str], phase: str, config_digest: str, rule_version: int
     ) -> dict[str, StoredVerdict]:
         """Stored verdicts by run id."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return catalog.read_verdicts(connection, run_ids, phase, config_digest, rule_version)
 
     def add_judgement(
         self, config: StoredConfig, measured: Sequence[StoredMeasurement], verdicts: Sequence[StoredVerdict]
     ) -> None:
-        """Keep new measurements and verdicts, and the slo.yaml they rest on, in one transaction."""
+        """Keep new measurements and verdicts, and the slo.yaml they rest on, in one transaction.
+
+        Of a run that was deleted meanwhile nothing is kept.
+        """
         with self._write() as connection:
+            there = catalog.known(connection, {m.run_id for m in measured} | {v.run_id for v in verdicts})
             catalog.remember_config(connection, config)
-            catalog.add_rows(connection, catalog.measurements, [asdict(m) for m in measured])
-            catalog.add_rows(connection, catalog.verdicts, [asdict(v) for v in verdicts])
+            catalog.add_rows(connection, catalog.measurements, [asdict(m) for m in measured if m.run_id in there])
+            catalog.add_rows(connection, catalog.verdicts, [asdict(v) for v in verdicts if v.run_id in there])
 
     # -- inside -------------------------------------------------------------------------------------------------
 
     @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with self._explaining(self._failed), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with self._writing:
-            with self._engine.begin() as connection:
-                yield connection
-            self._checkpoint()
+        with self._writing, self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """For who holds the lock."""
+        with self._explaining(self._failed), self._engine.begin() as connection:
+            yield connection
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Checkpoint, if it can be done: what was committed is kept either way, in the log that opening replays."""
+        try:
+            with self._explaining(self._failed):
+                self._checkpoint()
+        except PhasegateError as error:
+            _log.warning("catalog not checkpointed", reason=error.message)
 
     def _checkpoint(self) -> None:
         # After every commit: an empty log cannot be replayed wrongly. Open readers do not hold it up.
         if self._engine.dialect.name == "duckdb":
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("CHECKPOINT")
+                try:
+                    connection.exec_driver_sql("CHECKPOINT")
+                except sa.exc.DBAPIError:
+                    connection.invalidate()  # a database that gave up cannot even roll back
+                    raise
 
     def _recover(self) -> None:
         """Empty the spool, take in whole blocks that the catalog does not know, remove those that were never finished.
@@ -170,29 +235,56 @@ class Store:
         So a crash between a block's rename and the catalog's commit loses nothing, and a lost catalog is rebuilt.
         A finished block is never removed: what cannot be read here may be from a newer version, or a disk's bad day.
         """
-        shutil.rmtree(self.spool, ignore_errors=True)
-        self.spool.mkdir(exist_ok=True)
-        with self._engine.connect() as connection:
+        with blocks.at_disk(f"open the store {self.home}"):
+            shutil.rmtree(self.spool, ignore_errors=True)
+            self.spool.mkdir(exist_ok=True)
+            folders = sorted(path for path in self._blocks.iterdir() if path.is_dir())
+        with self._read() as connection:
             known = set(catalog.run_ids(connection, limit=None))
-        for folder in sorted(self._blocks.iterdir()):
-            if folder.name in known or not folder.is_dir():
-                continue
-            if not blocks.is_finished(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
+        for folder in folders:
             try:
-                record = blocks.read_whole(folder).record
+                if folder.name in known:
+                    self._catch_up(folder)
+                elif blocks.is_finished(folder):
+                    record = blocks.read_whole(folder).record
+                    with self._write() as connection:
+                        catalog.add_run(connection, record)
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
             except StoreError as error:
                 _log.warning("block left alone", block=folder.name, reason=error.message)
-                continue
-            with self._write() as connection:
-                catalog.add_run(connection, record)
 
-    def _explained(self, error: sa.exc.DBAPIError) -> StoreError | StoreLocked:
-        text = str(error.orig)
-        if "Could not set lock" not in text:
+    def _catch_up(self, folder: Path) -> None:
+        """Tell the catalog of amendments that a crash kept from it."""
+        if meta := blocks.amendments(folder):
+            run = self.find_run(folder.name)
+            if run.meta != meta:
+                with self._write() as connection:
+                    catalog.amend_run(connection, blocks.amended(run, meta))
+
+    @contextmanager
+    def _explaining(self, explain: Callable[[str], PhasegateError]) -> Iterator[None]:
+        """Turn what the database raises into an error of ours."""
+        try:
+            yield
+        except sa.exc.NoResultFound as error:
+            raise NotFound("the run was deleted meanwhile", help="list the runs with `phasegate runs`") from error
+        except sa.exc.DBAPIError as error:
+            self._engine.dispose()  # a database that gave up stays so until it is opened again, by whoever asks next
+            told = str(error.orig).partition("\n")[0]
+            if any(word in told for word in _DISK_IS_FULL):
+                raise NoSpace(
+                    f"the disk has no room for the catalog in {self.home}", help="make room, then try again"
+                ) from error
+            raise explain(told) from error
+
+    def _failed(self, told: str) -> PhasegateError:
+        return StoreError(f"the catalog in {self.home} failed: {told}", help="check the disk, then try again")
+
+    def _not_opened(self, told: str) -> PhasegateError:
+        if "Could not set lock" not in told:
             return StoreError(
-                f"the catalog in {self.home} cannot be opened: {text.splitlines()[0]}",
+                f"the catalog in {self.home} cannot be opened: {told}",
                 help="move catalog.duckdb away and start again: runs are taken in again from their blocks",
             )
         url = server_url(self.home)
@@ -202,17 +294,3 @@ class Store:
             help=f"talk to that server: add `--server {url or 'http://127.0.0.1:8501'}` (or set PHASEGATE_URL), "
             "or stop it first",
         )
-
-
-def announce_server(home: Path, url: str) -> None:
-    """Leave word in the store of the server that holds it, for the command line's error message."""
-    (home / _ADDRESS).write_text(json.dumps({"url": url}), encoding="utf-8")
-
-
-def server_url(home: Path) -> str | None:
-    """The address that was announced last, if any."""
-    try:
-        found = json.loads((home / _ADDRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return str(found["url"]) if isinstance(found, dict) and "url" in found else None

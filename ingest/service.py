@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -52,7 +52,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Ingested:
-    """The run an upload became; ``created`` is false where the same bytes were there before."""
+    """The run an upload became; ``created`` is false where the same bytes were there before.
+
+    ``notes`` say what was added to such a run, and what was not.
+    """
 
     run: Run
     created: bool
@@ -73,8 +76,8 @@ class Ingestor:
 
         Raises:
             BadInput: they cannot be used; nothing was stored.
-            Busy: too many uploads wait already.
-            StoreError: the worker died without saying why.
+            Busy: too many uploads wait already, or the disk is full.
+            StoreError: the worker died without saying why, or the disk fails.
         """
         if not self._waiting.acquire(blocking=False):
             raise Busy(f"{QUEUE} uploads are waiting to be read", help="send it again in a minute")
@@ -90,7 +93,8 @@ class Ingestor:
         with self._turn:
             if self._store.has_run(identity.id):
                 return self._known(identity, files)
-            folder = Path(mkdtemp(dir=self._store.spool))
+            with blocks.at_disk("read an upload"):
+                folder = Path(mkdtemp(dir=self._store.spool))
             try:
                 self._work(Job(folder, tuple(files), identity, self.limits), on_progress)
                 record = blocks.read_manifest(folder / "block").record
@@ -136,20 +140,23 @@ class Ingestor:
             ) from error
 
     def _known(self, identity: Identity, files: Sequence[JobFile]) -> Ingested:
+        """The run that these bytes are; what was not said of it before is taken over."""
         record = self._store.record(identity.id)
-        run = record.run
         stored = {artefact.digest for artefact in record.artefacts}
-        told = [f"{file.name} was not added: the run is stored already" for file in files if file.digest not in stored]
-        told += [
-            f"{field.name} stays {getattr(run.meta, field.name)!r}; this upload said {given!r}"
-            for field in fields(RunMeta)
-            if (given := getattr(identity.meta, field.name)) and given != getattr(run.meta, field.name)
+        notes = [
+            f"{file.name} was not added: a stored run takes no more files; `phasegate runs delete {identity.id}`, "
+            "then ingest all of them together"
+            for file in files
+            if file.digest not in stored
         ]
-        return Ingested(run, created=False, notes=tuple(told))
+        meta, told = filled(record.run.meta, identity.meta)
+        run = record.run if meta == record.run.meta else self._store.amend_run(record.run, meta)
+        return Ingested(run, created=False, notes=(*notes, *told))
 
     def _work(self, job: Job, on_progress: Progress) -> None:
         asked, said = job.folder / "job.json", job.folder / "worker.log"
-        asked.write_bytes(job_json.dump_json(job))
+        with blocks.at_disk("read an upload"):
+            asked.write_bytes(job_json.dump_json(job))
         with (
             said.open("wb") as log,
             subprocess.Popen(  # noqa: S603  # our own module, no shell
@@ -195,6 +202,29 @@ class Ingestor:
                 help="is this k6 output? If it is, tell us: it should be readable",
             )
         return StoreError(f"reading {names} failed inside Phasegate (exit {code}); nothing was stored")
+
+
+def filled(known: RunMeta, given: RunMeta) -> tuple[RunMeta, list[str]]:
+    """``known`` with what only ``given`` says, and notes of what was added and of what they disagree on."""
+    meta = RunMeta(**_said(given) | _said(known), labels=given.labels | known.labels)
+    was, told = _named(known), _named(given)
+    notes = [f"{name} is now {value!r}" for name, value in told.items() if name not in was]
+    notes += [
+        f"{name} stays {was[name]!r}; this upload said {value!r}"
+        for name, value in told.items()
+        if was.get(name, value) != value
+    ]
+    return meta, notes
+
+
+def _said(meta: RunMeta) -> dict[str, Any]:
+    """The fields that say something, without the labels."""
+    return {name: value for name, value in vars(meta).items() if name != "labels" and value is not None}
+
+
+def _named(meta: RunMeta) -> dict[str, Any]:
+    """All that is said, by what people call it."""
+    return _said(meta) | {f"label {key}": value for key, value in meta.labels.items()}
 
 
 def _run_digest(files: Sequence[JobFile]) -> str:

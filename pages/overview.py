@@ -17,7 +17,7 @@ def main() -> None:
     service, scope = desk.current().service, frame.scope()
     overview = service.overview(scope.phase, scope.environment, scope.branch)
     if scope.is_filtered and not overview.runs:
-        states.nothing_matches(scope, len(service.runs(limit=50)))
+        states.nothing_matches(scope, service.count())
         return
     _answer(overview)
     services.show(overview.services, overview.phase.id if overview.phase else None)
@@ -27,14 +27,15 @@ def _answer(overview: Overview) -> None:
     phase = overview.phase
     st.title(escape.markdown(f"Phase {phase.id}: {phase.title}") if phase else "Services", anchor=False)
     newest = numbers.ago(overview.newest_run_at, datetime.now(UTC))
-    st.caption(f"Newest run {newest} · {numbers.things(overview.runs, 'run')}")
+    stands = [f"Newest run {newest}", numbers.things(overview.runs, "run"), *services.mixed(overview.services)]
+    st.caption(escape.markdown(" · ".join(stands)))
     if phase is None:
         states.no_config()
         return
     with banner.framed(overview.state, overview.sentence):
         blocking = next((row for row in overview.services if row.state in {"fail", "inconclusive"}), None)
         if blocking and blocking.run:
-            frame.run_link(blocking.run, f"**Next:** the latest run of {escape.markdown(blocking.service)}", phase.id)
+            frame.run_link(blocking.run, f"**Next:** the latest run of {escape.markdown(blocking.service)}")
 
 
 main()

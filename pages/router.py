@@ -18,12 +18,20 @@ st.set_page_config(page_title="Phasegate", page_icon=ICON, layout="wide")
 st.logo(ICON)
 overview = st.Page(frame.OVERVIEW_PAGE, title="Overview", default=True, help="Which services are ready for a phase.")
 run = st.Page(frame.RUN_PAGE, title="Run", url_path="run", help="What one run showed, and whether to believe it.")
-page = st.navigation([overview, run], position="top")
+pages = [overview, run]
+if (name := frame.page_name()) not in {"", "overview", "run"}:
+    # A page of this name, or Streamlit would show the overview under a message of its own.
+    pages.append(st.Page(states.no_such_page, title="No such page", url_path=name, visibility="hidden"))
+page = st.navigation(pages, position="top")
 
 with frame.told_errors():
     service = desk.current().service
-    if latest := service.runs(limit=50):
-        frame.scope_bar(service, latest, filters=page is overview)
+    latest = service.runs(limit=50)
+    if page not in pages[:2]:
+        page.run()
+    elif latest:
+        shown = latest if page is overview else frame.named_run(service)
+        frame.scope_bar(service, latest, shown, filters=page is overview)
         page.run()
     else:
         states.empty_store(desk.current())

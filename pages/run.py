@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import streamlit as st
 
 import desk
 from data.errors import NotFound
-from pages.components import banner, escape, figures, frame, objectives, states, tables
+from pages.components import banner, escape, figures, frame, objectives, phases, runs, states, tables
 from slo import numbers
 from slo.model import RunRef, RunView
 
@@ -19,13 +18,13 @@ def main() -> None:
     service, run_id = desk.current().service, st.query_params.get("run")
     if not run_id:
         st.title("Runs", anchor=False)
-        _latest(service.runs(limit=50))
+        runs.choose(service.runs(limit=50))
         return
     try:
         view = service.run_view(run_id, frame.scope().phase)
     except NotFound as error:
         states.not_found(error)
-        _latest(service.runs(limit=50))
+        runs.choose(service.runs(limit=50))
         return
     _run(view)
 
@@ -33,7 +32,8 @@ def main() -> None:
 def _run(view: RunView) -> None:
     _heading(view.run)
     if view.verdict:
-        banner.verdict(view.verdict, _subject(view.run))
+        _judged_by(view, view.verdict.phase)
+        banner.verdict(view.verdict, runs.name(view.run) or "This run")
     else:
         states.no_config()
     st.subheader("Measurement", anchor=False)
@@ -49,17 +49,25 @@ def _run(view: RunView) -> None:
 
 
 def _heading(run: RunRef) -> None:
-    st.title(escape.markdown(f"{_subject(run)}: run {run.id}"), anchor=False)
-    commit = run.commit[:7] if run.commit else None
-    parts = [run.environment, run.branch, commit, run.test, numbers.seconds(run.duration_s)]
+    name = runs.name(run)
+    st.title(escape.markdown(f"{name}: run {run.id}" if name else f"Run {run.id}"), anchor=False)
+    many = numbers.things(len(run.services), "service") if len(run.services) != 1 else None
+    test = run.test if run.test != name else None
+    parts = [run.environment, runs.place(run), test, many, numbers.seconds(run.duration_s)]
     where = " · ".join(escape.markdown(part) for part in parts if part)
     st.caption(f"{where} · {numbers.ago(run.started_at, datetime.now(UTC))}")
 
 
-def _subject(run: RunRef) -> str:
-    """What the run is about, in few words: its service, else its test, else how many services it has."""
-    only = run.services[0] if len(run.services) == 1 else None
-    return run.service or only or run.test or numbers.things(len(run.services), "service")
+def _judged_by(view: RunView, phase: str) -> None:
+    """Never silently another phase than the run was uploaded for."""
+    told = phases.difference(view.run, phase, view.phases)
+    if told is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(escape.markdown(told), width="content")
+        if view.run.phase and phases.is_known(view.run.phase, view.phases):
+            label = escape.markdown(f"Judge by phase {view.run.phase}")
+            st.button(label, key="uploaded for", on_click=frame.choose_phase, args=[view.run.phase])
 
 
 def _about(view: RunView) -> None:
@@ -69,22 +77,9 @@ def _about(view: RunView) -> None:
         st.markdown("A link to this page:")
         st.code(f"{frame.server_url()}/{frame.run_href(view.run, phase)}", language=None, wrap_lines=True)
         if phase:
-            st.markdown(f"[The verdict as JSON]({frame.verdict_href(view.run, phase)})")
-
-
-def _latest(runs: Sequence[RunRef]) -> None:
-    st.markdown(f"The latest {numbers.things(len(runs), 'run')} of this store:")
-    now = datetime.now(UTC)
-    with st.container(gap=None):
-        for run in runs:
-            parts = [_subject(run), run.id, run.branch, numbers.ago(run.started_at, now)]
-            label = " · ".join(escape.markdown(part) for part in parts if part)
-            # Not a link: one that leads to its own page leaves the address as it was.
-            st.button(label, key=f"open {run.id}", type="tertiary", on_click=_open, args=[run.id])
-
-
-def _open(run_id: str) -> None:
-    st.query_params["run"] = run_id
+            st.markdown(f"The same in a terminal, or [as JSON]({frame.verdict_href(view.run, phase)}):")
+            asked = f"./phasegate verdict {view.run.id} --phase {phase} --server {frame.server_url()}"
+            st.code(asked, language=None, wrap_lines=True)
 
 
 main()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from slo.model import ConfigReport, Finding, IngestAnswer, ObjectiveResult, Overview, RunRef, Verdict
+    from slo.model import ConfigReport, Finding, IngestAnswer, ObjectiveResult, Overview, RunRef, Verdict, VerdictState
 
 WIDTH = 100
 
@@ -34,26 +34,44 @@ _GLYPHS = {
     "invalid": "?", "suspect": "?", "info": "i", None: "–",
 }  # fmt: skip
 _MOST_REASONS = 5
+_MOST_MET = 12
+"""Up to so many objectives, a pass shows them all: they are what it rests on."""
 
 
 def verdict(document: Verdict, *, everything: bool = False) -> RenderableType:
-    """A verdict: headline, reasons, findings, the objectives that are not met (or all), next steps, exit code."""
-    return Group(*_verdict(document, everything=everything))
+    """A verdict: headline, reasons, findings, the objectives that matter (or all), next steps, exit code."""
+    state = document.verdict
+    last = Text.assemble((state.upper(), _STYLES[state]), f"  exit {EXIT_CODES[state]}")
+    return Group(*_verdict(document, everything=everything), Text(), last)
 
 
 def ingested(answer: IngestAnswer) -> RenderableType:
     """What became of an upload."""
     run = answer.run
     word = "Stored" if answer.created else "Known already: the same bytes are"
-    facts = [f"{run.requests:,} requests", *([numbers.seconds(run.duration_s)] if run.duration_s else [])]
-    lines: list[RenderableType] = [
-        Text.assemble((f"{word} run ", ""), (run.id, "bold"), f"  {', '.join(facts)}{_of(run)}")
-    ]
-    lines += [Text(f"  note: {note}") for note in answer.notes]
+    head = Text.assemble((f"{word} run ", ""), (run.id, "bold"), f"  {_measured(run)}{_of(run)}")
+    phase = answer.verdict.phase if answer.verdict else "PHASE"
+    next_ = Text(f"  next  phasegate verdict {run.id} --phase {phase}  # its exit code is the verdict", style="dim")
     if answer.verdict is not None:
-        return Group(*lines, Text(), *_verdict(answer.verdict, everything=False))
-    lines += [_finding(finding) for finding in answer.findings]
-    return Group(*lines, Text(f"  next  phasegate verdict {run.id} --phase PHASE", style="dim"))
+        return Group(head, Text(), *_verdict(answer.verdict, everything=False), next_)
+    return Group(head, *(_finding(finding) for finding in answer.findings), next_)
+
+
+def deleted(run: RunRef) -> RenderableType:
+    """What was deleted."""
+    return Text.assemble("Deleted run ", (run.id, "bold"), f"  {_measured(run)}{_of(run)}")
+
+
+def serving(url: str, home: str, runs: int, slo: ConfigReport | None, *, token: bool) -> RenderableType:
+    """What a server is about to serve, and to whom."""
+    judged = f"{slo.source} ({_phases(slo)})" if slo else "none: runs are stored, and not judged"
+    changes = (
+        "need the token that PHASEGATE_TOKEN has here"
+        if token
+        else "need no token: who can reach this address may upload and delete (PHASEGATE_TOKEN asks for one)"
+    )
+    told = {"store": f"{home} ({numbers.things(runs, 'run')})", "slo.yaml": judged, "changes": changes, "address": url}
+    return Group(*(Text(f"  {name:<9} {words}") for name, words in told.items()))
 
 
 def runs(found: Sequence[RunRef], now: datetime) -> RenderableType:
@@ -62,10 +80,11 @@ def runs(found: Sequence[RunRef], now: datetime) -> RenderableType:
         return Text("No run matches. `phasegate ingest FILE` stores one; `phasegate demo` loads the demo.")
     table = _table("run", "started", "service", "test", "branch", "commit", "requests>", "lasted>")
     for run in found:
-        service = run.service or f"{len(run.services)} services"
         table.add_row(
-            run.id, numbers.ago(run.started_at or run.received_at, now), service, run.test or "–", run.branch or "–",
-            (run.commit or "–")[:8], numbers.count(run.requests), numbers.seconds(run.duration_s),
+            run.id, numbers.ago(run.started_at or run.received_at, now),
+            _services(run.service, run.services) or numbers.MISSING, run.test or numbers.MISSING,
+            run.branch or numbers.MISSING, (run.commit or numbers.MISSING)[:8], numbers.count(run.requests),
+            numbers.seconds(run.duration_s),
         )  # fmt: skip
     return table
 
@@ -84,9 +103,8 @@ def overview(document: Overview) -> RenderableType:
 
 def config(report: ConfigReport) -> RenderableType:
     """What a slo.yaml says."""
-    phases = ", ".join(f"{p.id} ({p.title})" if p.title else p.id for p in report.phases)
     lines = [
-        Text(f"{report.source} is fine: {numbers.things(report.objectives, 'objective')} in phases {phases}"),
+        Text(f"{report.source} is fine: {numbers.things(report.objectives, 'objective')} in {_phases(report)}"),
         Text(f"  services  {', '.join(report.services) or 'none declared'}"),
         Text(f"  digest    {report.digest}"),
     ]
@@ -95,47 +113,73 @@ def config(report: ConfigReport) -> RenderableType:
 
 def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:
     run = document.run
-    what = run.service or (f"{len(document.scope)} services" if document.scope else "the run")
-    yield _headline(document.verdict, f"{_SENTENCES[document.verdict].format(what=what, phase=document.phase)}")
-    yield Text(
-        f"  run {run.id}{_of(run)}, {numbers.things(run.requests, 'request')} in {numbers.seconds(run.duration_s)}",
-        style="dim",
-    )
+    what = _services(run.service, document.scope) or "the run"
+    several = run.service is None and len(document.scope) > 1
+    yield _headline(document.verdict, _sentence(document.verdict, what, document.phase, several=several))
+    yield Text(f"  run {run.id}{_of(run)}, {_measured(run)}", style="dim")
     yield Text()
     for reason in document.reasons[:_MOST_REASONS]:
         yield _wrapped(reason)
-    if len(document.reasons) > _MOST_REASONS:
-        yield Text(f"  and {len(document.reasons) - _MOST_REASONS} more reasons", style="dim")
+    if (more := len(document.reasons) - _MOST_REASONS) > 0:
+        yield Text(f"  and {numbers.things(more, 'more reason')}", style="dim")
     yield Text()
     yield from (_finding(finding) for finding in document.measurement.findings)
     if not document.measurement.findings:
         yield Text("  The measurement is valid: no findings.")
-    shown = [o for o in document.objectives if everything or o.state != "met"]
+    yield from _evidence(document, everything=everything)
+    if document.out_of_scope:
+        told = f"  {numbers.things(document.out_of_scope, 'objective')} of other services not asked of this run"
+        yield Text(told, style="dim")
+    yield from (_wrapped(f"note  {note}", indent=8) for note in document.notes)
+    for number, step in enumerate(document.next_steps):
+        yield _wrapped(f"{'next' if number == 0 else '    '}  {step}", indent=8)
+
+
+def _evidence(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:
+    """The objectives that are not met; of a pass those it rests on: all, or the key ones of many."""
+    objectives = document.objectives
+    if not everything and document.verdict != "pass":
+        shown = [o for o in objectives if o.state != "met"]
+    elif not everything and len(objectives) > _MOST_MET:
+        shown = [o for o in objectives if o.key]
+    else:
+        shown = list(objectives)
     if shown:
         yield Text()
         yield _objectives(shown)
-    met = sum(o.state == "met" for o in document.objectives)
-    if met and not everything:
-        yield Text(
-            f"  {'and ' if shown else ''}{met} of {len(document.objectives)} objectives met (--all)", style="dim"
-        )
-    if document.out_of_scope:
-        yield Text(
-            f"  {numbers.things(document.out_of_scope, 'objective')} of other services not asked of this run",
-            style="dim",
-        )
-    for number, step in enumerate(document.next_steps):
-        yield _wrapped(f"{'next' if number == 0 else '    '}  {step}", indent=8)
-    yield Text()
-    yield Text.assemble((document.verdict.upper(), _STYLES[document.verdict]), f"  exit {EXIT_CODES[document.verdict]}")
+    if hidden := len(objectives) - len(shown):
+        told = f"{'and ' if shown else ''}{hidden} of {numbers.things(len(objectives), 'objective')} met (--all)"
+        yield Text(f"  {told}", style="dim")
 
 
-_SENTENCES = {
-    "pass": "{what} meets phase {phase}",
-    "warn": "{what} meets phase {phase}, narrowly",
-    "fail": "{what} does not meet phase {phase}",
-    "inconclusive": "cannot tell whether {what} meets phase {phase}",
-}
+def _sentence(state: VerdictState, what: str, phase: str, *, several: bool) -> str:
+    meet, do = ("meet", "do") if several else ("meets", "does")
+    match state:
+        case "pass":
+            return f"{what} {meet} phase {phase}"
+        case "warn":
+            return f"{what} {meet} phase {phase}, narrowly"
+        case "fail":
+            return f"{what} {do} not meet phase {phase}"
+        case "inconclusive":
+            return f"cannot tell whether {what} {meet} phase {phase}"
+
+
+def _services(named: str | None, found: Sequence[str]) -> str:
+    """The service that a run was uploaded for, or those it speaks for; nothing where it has none."""
+    if named is not None or len(found) == 1:
+        return named or found[0]
+    return numbers.things(len(found), "service") if found else ""
+
+
+def _measured(run: RunRef) -> str:
+    lasted = f" in {numbers.seconds(run.duration_s)}" if run.duration_s else ""
+    return f"{numbers.things(run.requests, 'request')}{lasted}"
+
+
+def _phases(report: ConfigReport) -> str:
+    ids = ", ".join(f"{p.id} ({p.title})" if p.title else p.id for p in report.phases)
+    return f"{'phase' if len(report.phases) == 1 else 'phases'} {ids}"
 
 
 def _objectives(results: Sequence[ObjectiveResult]) -> RenderableType:

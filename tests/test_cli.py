@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 import demo
 from api.routes import create_api
-from data.store import announce_server
+from data.address import announce_server
 from desk import Desk
 from settings import ROOT, Settings
 

@@ -12,6 +12,7 @@ from typing import Final
 
 _PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_BACKTICKS: Final = re.compile(r"`+")
 _WORD_JOINER: Final = "\N{WORD JOINER}"
 
 # Streamlit and GitHub's markdown look for emoji, icons and addresses in the finished text, where the backslashes are
@@ -23,6 +24,14 @@ def markdown(text: str) -> str:
     """``text`` as one line of markdown that shows exactly its characters."""
     one_line = _CONTROL.sub(" ", text)
     return _PUNCTUATION.sub(r"\\\1", _FOUND_LATE.sub(_WORD_JOINER, one_line))
+
+
+def code(text: str) -> str:
+    """``text`` as code within a line of markdown: a fence longer than any within it, and blanks where that begins."""
+    one_line = _CONTROL.sub(" ", text)
+    fence = "`" * (max(map(len, _BACKTICKS.findall(one_line)), default=0) + 1)
+    blank = " " if "`" in one_line else ""
+    return f"{fence}{blank}{one_line}{blank}{fence}"
 
 
 def plotly(text: str) -> str:

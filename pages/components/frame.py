@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import streamlit as st
 
-from data.errors import PhasegateError
-from pages.components import escape, tokens
+from data.errors import NotFound, PhasegateError
+from pages.components import escape, phases, tokens
 from slo.model import ConfigReport, RunRef
 from slo.service import Service
 
@@ -39,21 +39,29 @@ def scope() -> Scope:
     return Scope(state.get("phase"), state.get("env"), state.get("branch"))
 
 
-def scope_bar(service: Service, runs: Sequence[RunRef], *, filters: bool) -> None:
+def scope_bar(service: Service, runs: Sequence[RunRef], shown: Sequence[RunRef], *, filters: bool) -> None:
     """The widgets for phase and, with ``filters``, environment and branch; each keeps its value in the URL.
 
-    They are drawn by the router because a value in the URL belongs to the script that draws its widget: drawn by a
-    page, it would be lost on the way to the next one.
+    ``runs`` give the environments and branches to choose from; ``shown``, the runs that the page is about, give the
+    phase where none was chosen. The widgets are drawn by the router because a value in the URL belongs to the script
+    that draws its widget: drawn by a page, it would be lost on the way to the next one.
     """
     report = service.config_report()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if report is not None:
-            _phase_box(report)
+            _phase_box(report, shown)
         if filters:
             _filter_box("Environment", "env", {run.environment for run in runs})
             _filter_box("Branch", "branch", {run.branch for run in runs})
     if unknown := st.session_state.get("unknown_phase"):
-        st.warning(f"slo.yaml has no phase {escape.markdown(unknown)}: this is the default.")
+        instead = f": phase {phase} is shown instead" if (phase := scope().phase) else ""
+        st.warning(escape.markdown(f"slo.yaml has no phase {unknown}{instead}."))
+
+
+def choose_phase(phase: str) -> None:
+    """Callback: judge by this phase, as if it had been chosen in its box."""
+    st.session_state["phase"] = phase
+    st.session_state.pop("unknown_phase", None)
 
 
 def clear_filters() -> None:
@@ -66,10 +74,10 @@ def theme() -> tokens.ThemeType:
     return st.context.theme.type or "light"
 
 
-def run_link(run: RunRef, label: str, phase: str | None = None) -> None:
+def run_link(run: RunRef, label: str) -> None:
     """A link to the run, in this tab."""
-    # A phase that is in the URL already goes along by itself; given again it would stand there twice.
-    query = {"run": run.id} if scope().phase else run_query(run, phase)
+    # A phase that is in the URL goes along by itself; given again it would stand there twice.
+    query = {"run": run.id} if "phase" in st.query_params else run_query(run, scope().phase)
     st.page_link(RUN_PAGE, label=label, icon=":material/chevron_right:", icon_position="right", query_params=query)
 
 
@@ -88,10 +96,24 @@ def run_query(run: RunRef, phase: str | None) -> dict[str, str]:
     return {"run": run.id} | ({"phase": phase} if phase else {})
 
 
+def named_run(service: Service) -> Sequence[RunRef]:
+    """The run that the address names, if it is stored."""
+    try:
+        return [service.run(run_id)] if (run_id := st.query_params.get("run")) else []
+    except NotFound:
+        return []  # the page says so
+
+
+def page_name() -> str:
+    """Which page the address names: the last part of its path below where this server is mounted, or nothing."""
+    path = unquote(urlsplit(st.context.url or "").path).strip("/")
+    return path.removeprefix(_base_path()).rpartition("/")[2]
+
+
 def server_url() -> str:
     """Where this server answers, as the browser reached it."""
     here = urlsplit(st.context.url or "http://127.0.0.1:8501")
-    base_path = str(st.get_option("server.baseUrlPath")).strip("/")
+    base_path = _base_path()
     return f"{here.scheme}://{here.netloc}" + (f"/{base_path}" if base_path else "")
 
 
@@ -113,16 +135,21 @@ def footer() -> None:
     st.caption("Phasegate · [API](api/docs)")
 
 
-def _phase_box(report: ConfigReport) -> None:
+def _base_path() -> str:
+    return str(st.get_option("server.baseUrlPath")).strip("/")
+
+
+def _phase_box(report: ConfigReport, shown: Sequence[RunRef]) -> None:
     ids = [phase.id for phase in report.phases]
-    asked = st.query_params.get("phase")
-    if asked in ids:
-        st.session_state.pop("unknown_phase", None)
-        # A link of ours brings the phase that it shows; a box that is there already does not read the URL again.
-        if st.session_state.get("phase") is None:
-            st.session_state["phase"] = asked
-    elif asked:
-        st.session_state["unknown_phase"] = asked  # the widget drops it from the URL, so this run is the last to see it
+    # Once the box is there it alone says what is chosen: what is known here of the URL may be older.
+    asked = st.session_state.get("phase", st.query_params.get("phase"))
+    if asked and asked not in ids:
+        st.session_state["unknown_phase"] = asked  # the box takes it out of the URL, so this run is the last to see it
+    phase = asked if asked in ids else phases.usual(shown, report.phases)
+    if st.session_state.get("phase") != phase:
+        if phase and phase != asked and "phase" not in st.session_state:
+            st.query_params["phase"] = phase  # a box that is new takes what is in the URL and writes nothing there
+        st.session_state["phase"] = phase
     st.selectbox(
         "Phase",
         ids,
@@ -130,7 +157,7 @@ def _phase_box(report: ConfigReport) -> None:
         key="phase",
         bind="query-params",
         on_change=lambda: st.session_state.pop("unknown_phase", None),
-        placeholder="default",
+        placeholder="each run's own",
         help="  \n".join(f"**{escape.markdown(phase.id)}** {escape.markdown(phase.title)}" for phase in report.phases),
         width=_BOX_PX,
     )

@@ -14,7 +14,7 @@ _WIDTHS = [1.5, 3.5, 4]
 
 
 def show(verdict: Verdict) -> None:
-    """What is not met, then how many are. Where the run is not believed, nothing is singled out."""
+    """What is not met, then how many are; where all are met, those. A run not believed has nothing singled out."""
     st.subheader("Objectives", anchor=False)
     if not verdict.objectives:
         st.markdown("The phase asks nothing of this run.")
@@ -26,13 +26,22 @@ def show(verdict: Verdict) -> None:
         for result in unmet:
             with st.container(border=True):
                 _line(result)
-    _folded(met, "met", "and " if unmet else "")
+    if met and not unmet:
+        _table(met, "met")
+    else:
+        _folded(met, "met", "and ")
+    for note in verdict.notes:
+        st.caption(f"Left open: {escape.markdown(note)}.")
 
 
 def _folded(results: Sequence[ObjectiveResult], what: str, before: str = "") -> None:
     if results:
         with st.expander(f"{before}{len(results)} {what}"):
-            st.table(tables.objectives(results), hide_index=True, alt=f"Objectives that are {what}")
+            _table(results, what)
+
+
+def _table(results: Sequence[ObjectiveResult], what: str) -> None:
+    st.table(tables.objectives(results), hide_index=True, alt=f"Objectives that are {what}")
 
 
 def _line(result: ObjectiveResult) -> None:

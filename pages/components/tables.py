@@ -21,7 +21,7 @@ from slo.model import Endpoint, ErrorGroup, ObjectiveResult, RunRef, ServiceRow,
 Config = dict[str, Any]
 """Streamlit's column configuration: its own types are private."""
 
-_OBJECTIVE_COLUMNS: Final = ["State", "Objective", "Target", "Measured", "95 % interval", "Margin", "Samples"]
+_OBJECTIVE_COLUMNS: Final = ["State", "Objective", "Target", "Measured", "Margin", "95 % interval", "Samples"]
 
 
 def services(rows: Sequence[ServiceRow], phase: str | None) -> pd.DataFrame:
@@ -42,6 +42,8 @@ def services(rows: Sequence[ServiceRow], phase: str | None) -> pd.DataFrame:
             "Requests": [row.requests for row in rows],
             "Last run": [row.run.started_at if row.run else None for row in rows],
             "Run": [frame.run_href(row.run, phase) if row.run else None for row in rows],
+            "Branch": [row.run.branch if row.run else None for row in rows],
+            "Commit": [row.run.commit if row.run else None for row in rows],
             "Owner": [row.owner for row in rows],
         }
     )
@@ -76,8 +78,8 @@ def objectives(results: Iterable[ObjectiveResult]) -> pd.DataFrame:
             escape.markdown(objective_name(result)),
             escape.markdown(result.target),
             _measured(result),
-            numbers.interval(result.ci, result.unit),
             numbers.margin(result.margin),
+            numbers.interval(result.ci, result.unit),
             numbers.count(result.n),
         )
         for result in results
@@ -181,6 +183,8 @@ def about(run: RunRef, artefacts: Sequence[str]) -> dict[str, str]:
         "Commit": run.commit,
         "Version": run.version,
         "Environment": run.environment,
+        "k6 version": run.k6_version,
+        "k6 exit code": None if run.exit_code is None else str(run.exit_code),
         "Started": numbers.timestamp(run.started_at),
         "Took": numbers.seconds(run.duration_s),
         "Received": numbers.timestamp(run.received_at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ QUIET = (
 )
 PATIENCE_MS = 60_000  # nothing waits this long unless it is broken, or the machine is busy
 # Streamlit looks for its own server under the path of the page first, and then where it is.
-HARMLESS = ("/run/_stcore/health", "/run/_stcore/host-config")
+HARMLESS = re.compile(r"/[^/]+/_stcore/(health|host-config)")
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -100,7 +101,7 @@ class Reader:
 
     def _hear(self, message: ConsoleMessage) -> None:
         where = urlsplit(message.location["url"]).path
-        if message.type == "error" and where not in HARMLESS:
+        if message.type == "error" and not HARMLESS.fullmatch(where):
             self.unwanted.append(f"console {message.text} ({where})")
 
 

@@ -29,6 +29,8 @@ def link(server: Server, page: str, phase: str = "7A") -> str:
     """The deep link to a page; of a store without runs, to a run that somebody deleted."""
     if page == "overview":
         return f"{server.url}/?phase={phase}"
+    if page == "runs":
+        return f"{server.url}/run"
     runs = server.ask("runs", test="event-crud")
     return f"{server.url}/run?run={runs[0]['id'] if runs else 'deadbeef'}&phase={phase}"
 
@@ -75,7 +77,9 @@ def is_dark(page: Page) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("server", "page_name"), [("demo", "overview"), ("demo", "run"), ("empty", "overview")], indirect=["server"]
+    ("server", "page_name"),
+    [("demo", "overview"), ("demo", "run"), ("demo", "runs"), ("empty", "overview")],
+    indirect=["server"],
 )
 def test_a_phone_does_not_scroll_sideways(server: Server, page_name: str, reader: Reader) -> None:
     page = reader.opens(link(server, page_name), width=PHONE_PX)
@@ -84,6 +88,26 @@ def test_a_phone_does_not_scroll_sideways(server: Server, page_name: str, reader
         ".map(part => [part.scrollWidth, part.clientWidth])"
     )
     assert widths == [[PHONE_PX, PHONE_PX]] * 2
+
+
+def test_a_phone_shows_all_of_every_command(empty_server: Server, reader: Reader) -> None:
+    page = reader.opens(empty_server.url, width=PHONE_PX)
+    blocks = page.get_by_test_id("stCode").locator("pre").all()
+    assert len(blocks) == 4
+    assert [block.evaluate("pre => pre.scrollWidth - pre.clientWidth") for block in blocks] == [0] * len(blocks)
+
+
+@pytest.mark.parametrize(("path", "named"), [("/foo", "/foo"), ("/f%20o%3Cb%3E?phase=7A", "/f o<b>")])
+def test_an_address_that_leads_nowhere_is_told_with_the_ways_back(
+    path: str, named: str, demo_server: Server, reader: Reader
+) -> None:
+    page = reader.opens(demo_server.url + path)
+    assert title(page) == "No such page"
+    assert f"There is nothing at {named}." in said(page)
+    page.get_by_test_id("stMain").get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Phase 7A"))
+    settled(page)
+    assert urlsplit(page.url).path == "/"
 
 
 # -- the page and the API say the same ------------------------------------------------------------------------------
@@ -149,7 +173,51 @@ def test_a_chosen_phase_stands_in_the_address_and_the_address_opens_the_same_vie
     assert said(reader.opens(page.url)) == said(page)
 
 
-@pytest.mark.parametrize("start", ["/", "/?phase=7A"])
+def test_the_phase_most_runs_are_for_opens_first_and_stands_in_the_address(demo_server: Server, reader: Reader) -> None:
+    page = reader.opens(demo_server.url)
+    assert title(page) == "Phase 7A: Core services"
+    expect(page).to_have_url(f"{demo_server.url}/?phase=7A")
+
+
+def test_a_phase_that_is_cleared_is_the_usual_one_again(demo_server: Server, reader: Reader) -> None:
+    page = reader.opens(link(demo_server, "overview", "8"))
+    page.get_by_test_id("stSelectbox").first.get_by_role("button", name=re.compile("clear", re.IGNORECASE)).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Phase 7A"))
+    expect(page).to_have_url(f"{demo_server.url}/?phase=7A")
+
+
+def test_a_run_opens_in_the_phase_that_it_was_uploaded_for(demo_server: Server, reader: Reader) -> None:
+    run = demo_server.newest("venue")
+    page = reader.opens(f"{demo_server.url}/run?run={run}")
+    assert "phase 7B" in answer(page)
+    expect(page).to_have_url(re.compile("phase=7B"))
+    assert "Judged by" not in said(page)
+
+
+def test_another_phase_is_said_to_be_another_and_one_press_leaves_it(demo_server: Server, reader: Reader) -> None:
+    page = reader.opens(f"{demo_server.url}/run?run={demo_server.newest('venue')}&phase=7A")
+    assert "Judged by phase 7A, as chosen above; uploaded for phase 7B." in said(page)
+    button = page.get_by_role("button", name="Judge by phase 7B")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=4).first).to_contain_text("phase 7B")
+    settled(page)
+    expect(page).to_have_url(re.compile("phase=7B"))
+    assert "Judged by" not in said(page)
+
+
+def test_the_runs_can_be_reached_by_keyboard_and_their_ids_marked(demo_server: Server, reader: Reader) -> None:
+    page = reader.opens(f"{demo_server.url}/run")
+    run = demo_server.newest("event-crud")
+    page.get_by_text(run, exact=True).dblclick()
+    assert page.evaluate("getSelection().toString().trim()") == run
+    page.get_by_role("button", name="event", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(run))
+    expect(page).to_have_url(re.compile(f"run={run}"))
+
+
+@pytest.mark.parametrize("start", ["/", "/?phase=7A", "/?phase=9Z"])
 def test_a_click_on_a_service_leads_to_its_run(start: str, demo_server: Server, reader: Reader) -> None:
     run = demo_server.newest("event-crud")
     page = reader.opens(demo_server.url + start)
@@ -183,10 +251,10 @@ def test_a_link_to_what_is_not_there_is_answered_in_words(
 
 def test_an_empty_store_tells_the_steps_of_a_first_run(empty_server: Server, reader: Reader) -> None:
     told = said(reader.opens(empty_server.url))
-    assert "k6 run --out json=results.json.gz" in told
-    assert "./phasegate ingest results.json.gz --summary summary.json" in told
-    assert f"--server {empty_server.url}" in told
-    assert f"curl --data-binary @results.json.gz '{empty_server.url}/api/v1/runs?service=checkout'" in told
+    assert "script.js; code=$?" in told
+    assert "./phasegate ingest results.json.gz --summary summary.json --exit-code $code" in told
+    assert f"--service checkout --phase beta --server {empty_server.url}" in told
+    assert f'"{empty_server.url}/api/v1/runs?service=checkout&phase=beta&exit_code=$code"' in told
 
 
 @pytest.fixture
@@ -202,7 +270,8 @@ def test_a_press_of_the_button_loads_the_demo(own_server: Server, reader: Reader
     page.get_by_role("button", name="Load the demo").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Phase "))
     settled(page)
-    overview = own_server.ask("overview")
+    shown = title(page).removeprefix("Phase ").split(":")[0]
+    overview = own_server.ask("overview", phase=shown)
     assert overview["runs"] == 22
     assert answer(page) == f"{tokens.label(overview['state'])} {overview['sentence']}"
 

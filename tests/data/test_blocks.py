@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,8 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 
 from data import blocks
-from data.errors import StoreError
-from data.model import RunRecord
+from data.errors import NoSpace, StoreError
+from data.model import RunMeta, RunRecord
 from tests import builders
 from tests.data.records import records
 
@@ -56,12 +59,105 @@ def test_a_published_block_is_in_its_place_and_nowhere_else(block: Path, tmp_pat
     assert sorted(path.name for path in target.iterdir()) == ["manifest.json", "part-0.parquet", "part-1.parquet"]
 
 
-def test_a_stray_block_of_the_same_run_gives_way(block: Path, tmp_path: Path) -> None:
+def test_the_remains_of_a_deleted_block_give_way(block: Path, tmp_path: Path) -> None:
     target = tmp_path / "there"
     target.mkdir()
     (target / "part-9.parquet").write_bytes(b"stray")
     blocks.publish(block, target)
     assert not (target / "part-9.parquet").exists()
+
+
+@pytest.mark.parametrize("manifest", [b"", b"of tomorrow"])
+def test_a_finished_block_is_never_replaced(block: Path, tmp_path: Path, manifest: bytes) -> None:
+    target = tmp_path / "there"
+    target.mkdir()
+    (target / "manifest.json").write_bytes(manifest)
+    with pytest.raises(StoreError, match="there is a block of run there already") as refused:
+        blocks.publish(block, target)
+    assert str(target) in (refused.value.help or "")
+    assert (target / "manifest.json").read_bytes() == manifest
+    assert blocks.read_whole(block).record == RECORD, "it is where it was"
+
+
+DISK = {errno.ENOSPC: NoSpace, errno.EDQUOT: NoSpace, errno.EIO: StoreError, errno.EROFS: StoreError}
+
+
+@pytest.mark.parametrize("number", DISK)
+def test_a_block_that_may_not_last_is_not_published(
+    block: Path, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    target = tmp_path / "blocks" / "there"
+    monkeypatch.setattr(blocks, "_sync", refuse)
+    with pytest.raises(DISK[number], match="store run there") as refused:
+        blocks.publish(block, target)
+    assert refused.value.help
+    assert not target.exists()
+    assert blocks.read_whole(block).record == RECORD
+
+
+@pytest.mark.parametrize("number", DISK)
+def test_what_the_disk_refuses_is_an_error_of_ours(number: int) -> None:
+    with pytest.raises(DISK[number], match="to walk"), blocks.at_disk("walk"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_amendments_lie_beside_the_manifest_and_are_read_with_it(block: Path) -> None:
+    assert blocks.amendments(block) is None
+    manifest = (block / "manifest.json").read_bytes()
+    for meta in (RunMeta(commit="abc"), RunMeta(commit="abc", service="shop", exit_code=0, labels={"größe": "1"})):
+        blocks.amend(block, meta)
+        assert blocks.amendments(block) == meta
+    found = blocks.read_whole(block).record
+    assert found == replace(RECORD, run=replace(RECORD.run, meta=meta, services=("shop",)))
+    assert (block / "manifest.json").read_bytes() == manifest
+    assert sorted(path.name for path in block.iterdir()) == [
+        "amendments.json", "manifest.json", "part-0.parquet", "part-1.parquet",
+    ]  # fmt: skip
+
+
+def broken(_path: Path) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_an_amendment_that_breaks_off_leaves_what_was_said_before(block: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks.amend(block, RunMeta(commit="before"))
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "_sync", broken)
+        with pytest.raises(StoreError, match=f"amend run {block.name}"):
+            blocks.amend(block, RunMeta(commit="after"))
+    assert blocks.amendments(block) == RunMeta(commit="before")
+    blocks.amend(block, RunMeta(commit="after"))
+    assert blocks.amendments(block) == RunMeta(commit="after")
+
+
+def test_a_block_that_is_not_there_is_not_amended(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the sample block of run gone is missing"):
+        blocks.amend(tmp_path / "gone", RunMeta())
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"exit_code": "many"}'])
+def test_amendments_that_cannot_be_read_say_so(block: Path, content: bytes) -> None:
+    (block / "amendments.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"amendments\.json of block 0123456789ab cannot be read"):
+        blocks.read_whole(block)
+
+
+def test_a_removed_block_is_gone_and_is_none_from_its_first_moment_on(
+    block: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", broken)
+        with pytest.raises(StoreError, match="remove the block"):
+            blocks.remove(block)
+    assert not blocks.is_finished(block)
+    assert (block / "part-0.parquet").exists()
+    for _ in range(2):  # a deletion may be asked for again
+        blocks.remove(block)
+        assert not block.exists()
 
 
 def gone(block: Path) -> None:

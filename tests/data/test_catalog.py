@@ -154,7 +154,8 @@ def test_a_store_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -
 def run(number: int, *services: str, meta: RunMeta | None = None) -> Run:
     blank = builders.record().run
     started = NOW + timedelta(minutes=number)
-    return replace(blank, id=f"{number:012}", meta=meta or RunMeta(), services=services, started_at=started)
+    named = replace(blank, id=f"{number:012}", meta=meta or RunMeta(), services=services)
+    return replace(named, started_at=started, received_at=started)
 
 
 def listed(connection: sa.Connection, where: RunFilter, limit: int | None = None) -> list[int]:
@@ -203,3 +204,11 @@ def test_runs_are_listed_newest_first_and_filtered(several: sa.Connection, where
 @pytest.mark.parametrize(("prefix", "found"), [("", 5), ("00000000000", 5), ("000000000002", 1), ("%", 0), ("_", 0)])
 def test_ids_are_found_by_their_beginning(several: sa.Connection, prefix: str, found: int) -> None:
     assert len(catalog.run_ids(several, prefix)) == found
+
+
+def test_a_run_of_a_clock_that_runs_ahead_is_as_new_as_its_receipt(connection: sa.Connection) -> None:
+    late = timedelta(days=400)
+    ahead = replace(run(2), started_at=NOW + late)
+    for one in (run(1), ahead, run(3), replace(run(4), received_at=NOW + late)):
+        catalog.add_run(connection, replace(builders.record(), run=one))
+    assert listed(connection, RunFilter()) == [4, 3, 2, 1]

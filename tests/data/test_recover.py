@@ -1,5 +1,7 @@
 """A store opens to what it held: whole blocks count, whatever became of the catalog; anything less does not."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 import demo
+from data import catalog
 from data.errors import StoreError
 from data.model import RunMeta
 from desk import Desk
@@ -142,7 +145,10 @@ def test_a_question_to_a_damaged_block_says_so(home: Path, damage: str) -> None:
     run = desk.service.runs()[0].id
     with pytest.raises(StoreError, match=f"the sample block of run {run} is damaged") as damaged:
         desk.service.run_view(run)
-    assert damaged.value.help == "ingest the run again"
+    assert "phasegate runs delete" in (damaged.value.help or "")
+    desk.delete(run, "its block is damaged")
+    assert desk.ingest([Upload(RUN, RUN.name)], RunMeta(service="event")).created, "so it is taken in again"
+    assert desk.service.run_view(run).timeline
     desk.close()
 
 
@@ -163,3 +169,93 @@ def test_a_closed_store_answers_nothing_more(home: Path) -> None:
     desk.close()
     with pytest.raises(duckdb.ConnectionException):
         samples.query(run, "SELECT 1", {})
+
+
+MORE = RunMeta(commit="abc", exit_code=0, labels={"a": "not taken", "c": "d"})
+
+
+def broken(_connection: object, _run: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def amended(home: Path) -> str:
+    """Say more of the run; its id."""
+    desk = opened(home)
+    run = desk.ingest([Upload(RUN, RUN.name)], MORE).run
+    assert (run.commit, run.exit_code, run.labels) == ("abc", 0, {"a": "b", "c": "d"})
+    desk.close()
+    return run.id
+
+
+def test_amendments_outlive_the_catalog(home: Path) -> None:
+    amended(home)
+    before = opened(home).service.runs()
+    assert rebuilt(home) == 1
+    desk = opened(home)
+    assert desk.service.runs() == before
+    desk.close()
+
+
+def test_amendments_that_a_crash_kept_from_the_catalog_are_made_up_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = opened(home)
+    stale = desk.service.verdict(desk.service.runs()[0].id, "7A")
+    assert stale.run.commit is None
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "amend_run", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            desk.ingest([Upload(RUN, RUN.name)], MORE)
+    assert desk.service.runs()[0].commit is None
+    desk.close()
+    desk = opened(home)
+    assert desk.service.runs()[0].commit == "abc"
+    assert desk.service.verdict(stale.run.id, "7A").run.commit == "abc", "it was judged again"
+    desk.close()
+
+
+def test_amendments_that_cannot_be_read_leave_the_run_as_it_was(home: Path) -> None:
+    run = amended(home)
+    (home / "blocks" / run / "amendments.json").write_bytes(b"{")
+    with capture_logs() as logs:
+        desk = opened(home)
+    assert desk.service.run(run).commit == "abc", "the catalog knows it"
+    desk.close()
+    assert [line["event"] for line in logs] == ["block left alone"]
+
+
+def test_a_deleted_run_does_not_come_back(home: Path) -> None:
+    desk = opened(home)
+    run = desk.service.runs()[0].id
+    desk.delete(run, "a test")
+    desk.close()
+    assert rebuilt(home) == 0
+    assert list((home / "blocks").iterdir()) == []
+
+
+def test_a_deletion_that_broke_off_can_be_asked_for_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = opened(home)
+    run = desk.service.runs()[0].id
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "delete_run", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            desk.delete(run, "a test")
+    desk.close()
+    desk = opened(home)
+    desk.delete(run, "a test")
+    assert desk.service.count() == 0
+    desk.close()
+
+
+def test_a_finished_block_that_is_not_understood_is_not_replaced_by_its_run(home: Path) -> None:
+    newer(block(home))
+    before = block(home).joinpath("manifest.json").read_bytes()
+    with capture_logs():
+        assert rebuilt(home) == 0
+        desk = opened(home)
+    with pytest.raises(StoreError, match="the catalog does not know it"):
+        desk.ingest([Upload(RUN, RUN.name)], RunMeta(service="event"))
+    assert block(home).joinpath("manifest.json").read_bytes() == before
+    assert desk.service.count() == 0
+    assert [path.name for path in (home / "spool").iterdir()] == ["uploads"]
+    desk.close()

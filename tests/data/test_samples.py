@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.blocks import part_name, write_manifest
-from data.errors import BadRequest, StoreError
+from data.errors import BadRequest, Busy, StoreError
 from data.samples import BLOCKS_OF_TIME, DuckDBSamples, Span
 from tests import builders
 
@@ -193,3 +193,13 @@ def test_only_one_select_is_answered(blocks: Path, engine: DuckDBSamples, sql: s
         engine.query(RUN, sql.format(blocks=blocks), {})
     assert [path.name for path in blocks.iterdir()] == [RUN]
     assert engine.query(RUN, "SELECT count(*) FROM samples", {}) == [(1,)]
+
+
+def test_a_question_that_takes_too_much_memory_is_to_be_asked_later(blocks: Path) -> None:
+    write_block(blocks, series([1, 2, 3]))
+    small = DuckDBSamples(blocks, memory_limit="10MB")
+    with pytest.raises(Busy, match=f"the samples of run {RUN} take more memory") as busy:
+        small.query(RUN, "SELECT list(i) FROM range(10_000_000) AS t(i), samples", {})
+    assert busy.value.help
+    assert small.query(RUN, "SELECT count(*) FROM samples", {}) == [(3,)], "it answers the next one"
+    small.close()

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from data import blocks, catalog
+from data.address import announce_server, server_url
 from data.catalog import RunFilter
-from data.errors import BadRequest, NotFound, StoreError, StoreLocked
-from data.model import RunRecord
-from data.store import Store, announce_server, server_url
+from data.errors import BadRequest, NoSpace, NotFound, StoreError, StoreLocked
+from data.model import RunMeta, RunRecord
+from data.store import Store
 from tests import builders
 from tests.project import ROOT
 
@@ -63,7 +65,7 @@ def numbered(number: int) -> RunRecord:
 def add(store: Store, record: RunRecord) -> None:
     """Store a run with a block of its own."""
     folder = store.spool / f"made-{record.run.id}"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / blocks.part_name(0)).write_bytes(b"PAR1")
     blocks.write_manifest(folder, record)
     store.add_run(record, folder)
@@ -84,13 +86,15 @@ def test_a_run_is_there_after_the_store_is_opened_again(home: Path) -> None:
 def test_a_failed_commit_stores_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(connection: sa.Connection, _record: RunRecord) -> None:
         connection.execute(catalog.summary_values.insert().values(run_id="x", metric="m", stat="s", value=1.0))
-        raise InterruptedError
+        connection.exec_driver_sql("SELECT * FROM nowhere")
 
     with monkeypatch.context() as patch:
         patch.setattr(catalog, "add_run", fail)
-        with pytest.raises(InterruptedError):
+        with pytest.raises(StoreError, match=r"the catalog in .* failed: .*nowhere") as failed:
             add(store, RECORD)
+    assert failed.value.help
     assert store.count_runs() == 0
+    assert list((store.home / "blocks").iterdir()) == []
     with store._engine.connect() as connection:
         assert connection.execute(sa.select(catalog.summary_values)).all() == []
     add(store, RECORD)
@@ -120,6 +124,91 @@ def test_what_was_judged_is_kept(store: Store) -> None:
     store.add_judgement(config, [], [verdict])
     assert store.verdicts([run_id], "7A", "d", 1) == {run_id: verdict}
     assert store.verdicts([run_id], "7A", "d", 2) == {}
+
+
+def judge(store: Store, run_id: str) -> None:
+    """Keep a measurement and a verdict of a run."""
+    verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
+    config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
+    store.add_judgement(config, [builders.measured(1.0, run_id=run_id, rule_version=1)], [verdict])
+
+
+def judged(store: Store, run_id: str) -> tuple[int, int]:
+    """How many measurements and verdicts are kept of a run."""
+    return len(store.measurements([run_id], 1)), len(store.verdicts([run_id], "7A", "d", 1))
+
+
+def test_an_amended_run_says_more_and_is_no_longer_judged(store: Store) -> None:
+    other = numbered(1)
+    for record in (RECORD, other):
+        add(store, record)
+        judge(store, record.run.id)
+    meta = RunMeta(service="shop", commit="abc", exit_code=0, labels={"a": "b"})
+    run = store.amend_run(RECORD.run, meta)
+    assert run == replace(RECORD.run, meta=meta, services=("event", "shop"))
+    assert store.record(run.id) == replace(RECORD, run=run)
+    assert judged(store, run.id) == (0, 0)
+    assert judged(store, other.run.id) == (1, 1)
+    assert store.record(other.run.id) == other
+
+
+def test_a_deleted_run_leaves_nothing(store: Store) -> None:
+    other = numbered(1)
+    for record in (RECORD, other):
+        add(store, record)
+        judge(store, record.run.id)
+    with capture_logs() as logs:
+        store.delete_run(RECORD.run.id, "uploaded by mistake")
+    assert logs == [
+        {"event": "run deleted", "run": RECORD.run.id, "reason": "uploaded by mistake", "log_level": "warning"}
+    ]
+    assert store.runs(RunFilter()) == [other.run]
+    assert store.record(other.run.id) == other
+    assert judged(store, other.run.id) == (1, 1)
+    assert [path.name for path in (store.home / "blocks").iterdir()] == [other.run.id]
+    with store._engine.connect() as connection:
+        for table in catalog.TABLES:
+            if "run_id" in table.c:
+                assert set(connection.scalars(sa.select(table.c.run_id))) <= {other.run.id}
+    with pytest.raises(NotFound, match="was deleted"):
+        store.record(RECORD.run.id)
+    add(store, RECORD)
+    assert store.record(RECORD.run.id) == RECORD
+
+
+def test_a_run_that_is_deleted_while_it_is_judged_leaves_nothing_either(store: Store) -> None:
+    add(store, RECORD)
+    store.delete_run(RECORD.run.id, "a test")
+    judge(store, RECORD.run.id)
+    assert judged(store, RECORD.run.id) == (0, 0)
+
+
+def test_a_full_disk_stores_nothing_and_once_there_is_room_all_goes_on(store: Store) -> None:
+    add(store, numbered(1))
+    log = store.home / "catalog.duckdb.wal"
+    log.symlink_to("/dev/full")
+    with pytest.raises(NoSpace, match="the disk has no room for the catalog"):
+        add(store, RECORD)
+    assert store.runs(RunFilter()) == [numbered(1).run]
+    assert [path.name for path in (store.home / "blocks").iterdir()] == [numbered(1).run.id]
+    log.unlink()
+    add(store, RECORD)
+    assert store.count_runs() == 2
+
+
+def test_a_checkpoint_that_fails_loses_nothing(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        with store._engine.connect() as connection:
+            connection.exec_driver_sql("SELECT * FROM nowhere")
+
+    monkeypatch.setattr(store, "_checkpoint", fail)
+    with capture_logs() as logs:
+        add(store, RECORD)
+        store.close()
+    assert [line["event"] for line in logs] == ["catalog not checkpointed"] * 2
+    again = Store(home)
+    assert again.record(RECORD.run.id) == RECORD
+    again.close()
 
 
 def test_many_threads_read_while_one_writes(store: Store) -> None:

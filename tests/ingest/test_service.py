@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -11,13 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from data.errors import BadInput, Busy, PhasegateError, UnreadableArtefact
+from data.errors import BadInput, Busy, NoSpace, PhasegateError, StoreError, UnreadableArtefact
 from data.model import RunMeta
 from data.store import Store
+from ingest import service
 from ingest.limits import MIB, Limits
-from ingest.service import QUEUE, Ingested, Ingestor, Upload
+from ingest.service import QUEUE, Ingested, Ingestor, Upload, filled
 from tests.ingesting import Quick
 from tests.k6_output import FILES, ndjson, point
 
@@ -79,17 +83,62 @@ def test_a_run_and_its_summary_are_stored_whole(store: Store) -> None:
     assert not workers()
 
 
-def test_the_same_bytes_are_the_same_run_and_its_notes_tell_what_was_not_taken_over(store: Store) -> None:
-    first = Ingestor(store).ingest([EVENT], RunMeta(branch="main", exit_code=0))
-    again = Ingestor(store).ingest([EVENT, SUMMARY], RunMeta(branch="main", commit="abc", exit_code=99))
-    assert again.run == first.run
-    assert not again.created
-    assert again.notes == (
-        "summary.json was not added: the run is stored already",
-        "commit stays None; this upload said 'abc'",
-        "exit_code stays 0; this upload said 99",
+def test_the_same_bytes_are_the_same_run_and_what_is_new_of_it_is_added(store: Store) -> None:
+    first = Ingestor(store).ingest([EVENT], RunMeta(branch="main", exit_code=0, labels={"a": "b"}))
+    again = Ingestor(store).ingest(
+        [EVENT, SUMMARY],
+        RunMeta(branch="main", commit="abc", exit_code=99, service="shop", labels={"a": "c", "d": "e"}),
     )
+    assert not again.created
+    assert again.run.meta == RunMeta(
+        branch="main", commit="abc", exit_code=0, service="shop", labels={"a": "b", "d": "e"}
+    )
+    assert again.run == replace(first.run, meta=again.run.meta, services=("event", "shop"))
+    assert again.run == store.find_run(first.run.id)
+    said, *notes = again.notes
+    assert said.startswith("summary.json was not added: a stored run takes no more files")
+    assert f"`phasegate runs delete {first.run.id}`" in said
+    assert notes == [
+        "service is now 'shop'",
+        "commit is now 'abc'",
+        "label d is now 'e'",
+        "exit_code stays 0; this upload said 99",
+        "label a stays 'b'; this upload said 'c'",
+    ]
     assert store.count_runs() == 1
+    assert Ingestor(store).ingest([EVENT], RunMeta(branch="main")) == Ingested(again.run, created=False), "no news"
+
+
+SAID = st.builds(
+    RunMeta,
+    service=st.none() | st.just("a") | st.just("b"),
+    exit_code=st.none() | st.just(0) | st.just(99),
+    labels=st.dictionaries(st.sampled_from("kl"), st.sampled_from("xy")),
+)
+
+
+@given(known=SAID, given_=SAID)
+def test_what_was_said_stays_and_what_was_not_is_filled(known: RunMeta, given_: RunMeta) -> None:
+    meta, notes = filled(known, given_)
+    assert meta.service == (known.service or given_.service)
+    assert meta.exit_code == (given_.exit_code if known.exit_code is None else known.exit_code)
+    assert meta.labels == given_.labels | known.labels
+    assert filled(meta, known) == (meta, []), "all of it is there already"
+    assert (meta != known) == any(" is now " in note for note in notes)
+    assert (filled(given_, known)[0] != meta) == any(" stays " in note for note in notes)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, NoSpace), (errno.EIO, StoreError)])
+def test_a_disk_that_refuses_the_work_is_an_error_of_ours(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[PhasegateError]
+) -> None:
+    def refuse(**_options: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(service, "mkdtemp", refuse)
+    with pytest.raises(kind, match="read an upload"):
+        Ingestor(store).ingest([EVENT], RunMeta())
+    assert_empty(store)
 
 
 def test_the_same_bytes_at_the_same_time_are_one_run(store: Store) -> None:
@@ -145,6 +194,7 @@ def test_a_worker_that_dies_is_one_clear_error_and_the_next_upload_is_read(
     assert [log["event"] for log in logs] == ["ingest worker died"]
     assert_empty(store)
     assert not workers()
+    ingestor.limits = LIMITS  # a busy machine may need more than the second that killed the stuck one
     assert ingestor.ingest([EVENT], RunMeta()).created
 
 

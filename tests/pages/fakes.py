@@ -9,9 +9,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from data.errors import ConfigError, NotFound
+from settings import Settings
 from slo.model import (
     ConfigReport,
     Endpoint,
@@ -87,6 +89,8 @@ def run_ref(run_id: str, service: str, requests: int = 3396, *, age_min: int = 3
         services=(service,),
         labels={"runner": "ci-7"},
         received_at=started_at,
+        exit_code=99,
+        k6_version="1.1.0",
     )
 
 
@@ -277,6 +281,23 @@ ERRORS: Final = (
 )
 
 
+def passed(run: RunRef, phase: str) -> Verdict:
+    """The verdict on a run that met both of its objectives."""
+    latency = replace(
+        OBJECTIVES[0], service=run.service, state="met", target="p(95) < 20ms", value=15.2, target_value=20.0,
+        reason="p(95) = 15.2 ms, target < 20.0 ms", ci=(14.1, 16.6), margin=0.24, value_ok=None,
+    )  # fmt: skip
+    checks = replace(OBJECTIVES[-1], service=run.service)
+    return replace(
+        verdict_of(run, phase),
+        verdict="pass",
+        objectives=(latency, checks),
+        reasons=("2 of 2 objectives met", f"{run.service} http_req_duration {latency.reason}"),
+        next_steps=(),
+        notes=("coverage is read and checked, but a run's verdict does not judge it",),
+    )
+
+
 def verdict_of(run: RunRef, phase: str, state: VerdictState = "fail", measurement: Measurement = VALID) -> Verdict:
     """The verdict on ``run``: what it missed, or why it cannot tell."""
     broken = measurement.state == "invalid"
@@ -304,14 +325,17 @@ def verdict_of(run: RunRef, phase: str, state: VerdictState = "fail", measuremen
 
 
 def run_view(run: RunRef, phase: str | None, measurement: Measurement = VALID) -> RunView:
-    """Everything about ``run``, in the state that ``measurement`` leaves it."""
+    """Everything about ``run``, in the state that ``measurement`` leaves it; interest passes."""
     state: VerdictState = "inconclusive" if measurement.state == "invalid" else "fail"
     share = 0.97 if measurement.state == "invalid" else 0.04
+    verdict = verdict_of(run, phase, state, measurement) if phase else None
+    if phase and run.service == "interest":
+        verdict = passed(run, phase)
     return RunView(
         run=run,
         phases=PHASES if phase else (),
         measurement=measurement,
-        verdict=verdict_of(run, phase, state, measurement) if phase else None,
+        verdict=verdict,
         bin_s=1.0,
         timeline=timeline(failed_share=share / 2),
         endpoints=ENDPOINTS,
@@ -339,6 +363,18 @@ class FakeService:
         """The latest run of every service."""
         return tuple(row.run for row in self.rows if row.run)[:limit]
 
+    def count(self) -> int:
+        """How many runs there are."""
+        return len(self.runs())
+
+    def run(self, run_id: str) -> RunRef:
+        """The run, or ``NotFound``."""
+        run = next((run for run in self.runs() if run.id == run_id), None)
+        if run is None:
+            message = f"run {run_id} is not in this store"
+            raise NotFound(message, help="phasegate runs lists what is stored")
+        return run
+
     def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
         """The rows, each without its run where a filter leaves it out."""
         chosen = self._phase(phase or (self.phases[1].id if self.phases else None))
@@ -358,10 +394,7 @@ class FakeService:
 
     def run_view(self, run_id: str, phase: str | None = None) -> RunView:
         """The run's view, or ``NotFound``."""
-        run = next((run for run in self.runs() if run.id == run_id), None)
-        if run is None:
-            message = f"run {run_id} is not in this store"
-            raise NotFound(message, help="phasegate runs lists what is stored")
+        run = self.run(run_id)
         chosen = self._phase(phase or (self.phases[1].id if self.phases else None))
         return run_view(run, chosen.id if chosen else None, self.views.get(run_id, VALID))
 
@@ -380,6 +413,7 @@ class FakeDesk:
     """The process's desk; loading the demo gives its service the rows of the morning."""
 
     service: FakeService
+    settings: Settings = field(default_factory=lambda: Settings(Path("var")))
 
     def load_demo(self, on_progress: Callable[[str, float], None] | None = None) -> int:
         """Pretend to read two files."""
@@ -405,16 +439,33 @@ def hostile_rows() -> tuple[ServiceRow, ...]:
     )
 
 
+def scattered_rows() -> tuple[ServiceRow, ...]:
+    """The morning's rows, some of another branch or of none, and uploaded for other phases or for none."""
+    event, venue, plan, chat, *others = morning_rows()
+    runs = (
+        replace(run_ref("7f3a91c2", "event", branch="rewrite"), phase="8"),
+        replace(run_ref("77c2d10e", "venue"), branch=None, phase=None),
+        replace(run_ref("81d0c4aa", "plan"), phase="9Z"),
+        replace(run_ref("4b118f03", "chat", branch="rewrite"), commit=None),
+    )
+    rows = zip((event, venue, plan, chat), runs, strict=True)
+    return (*(replace(row, run=run) for row, run in rows), *others)
+
+
 def desk_for(scenario: str) -> FakeDesk:
     """The desk of a named morning."""
     services: dict[str, Callable[[], FakeService]] = {
         "morning": FakeService,
+        "scattered": lambda: FakeService(rows=scattered_rows()),
         "empty": lambda: FakeService(rows=()),
+        "new": lambda: FakeService(rows=(), phases=()),
+        "guarded": lambda: FakeService(rows=(), phases=()),
         "unconfigured": lambda: FakeService(phases=()),
         "hostile": lambda: FakeService(rows=hostile_rows()),
         "misconfigured": lambda: FakeService(config_error="slo.yaml:14:59: `p(95) < 250` has no unit"),
     }
-    return FakeDesk(services[scenario]())
+    token = "s3cret" if scenario == "guarded" else None
+    return FakeDesk(services[scenario](), Settings(Path("var"), token=token))
 
 
 def _filtered(row: ServiceRow, environment: str | None, branch: str | None) -> ServiceRow:

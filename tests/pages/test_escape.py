@@ -44,6 +44,14 @@ def test_a_selector_can_be_copied_as_it_is() -> None:
     assert JOINER not in escape.markdown("http_req_duration{name:/event/:id}")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("7f3a91c2", "`7f3a91c2`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("$x$ :tada:", "`$x$ :tada:`")],
+)
+def test_code_ends_where_the_text_ends(text: str, shown: str) -> None:
+    assert escape.code(text) == shown
+
+
 @given(some.text())
 def test_no_punctuation_of_markdown_is_left_bare(text: str) -> None:
     assert re.search(r"(?<!\\)[<>*_`\[\]$|#~:]", escape.markdown(text).replace("\\\\", "")) is None

@@ -36,6 +36,46 @@ def test_what_is_not_met_is_shown_and_what_is_met_is_folded(run_page: Open) -> N
     assert folded.table[0].value["State"].tolist() == [":blue-badge[✓ MET]"]
 
 
+def test_a_pass_shows_every_objective_with_its_value_target_and_headroom(run_page: Open) -> None:
+    page = run_page("morning", run="9be2f610")
+    assert [expander.label for expander in page.expander] == ["About this run"]
+    latency, checks = (row for _, row in page.table[0].value.iterrows())
+    assert [latency["Target"].replace("\\", ""), latency["Measured"], latency["Margin"]] == [
+        "p(95) < 20ms",
+        "15.2 ms",
+        "24 % to spare",
+    ]
+    assert checks["State"] == ":blue-badge[✓ MET]"
+    assert "- interest http_req_duration p(95) = 15.2 ms, target < 20.0 ms" in text_of(page)
+    assert "Left open: coverage is read and checked, but a run's verdict does not judge it." in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("run", "phase", "told"),
+    [
+        ("7f3a91c2", "7A", "Judged by phase 7A, as chosen above; uploaded for phase 8."),
+        ("77c2d10e", "7A", "Judged by phase 7A: no phase was named at upload."),
+        ("81d0c4aa", "7A", "Judged by phase 7A: slo.yaml has no phase 9Z, for which this run was uploaded."),
+    ],
+)
+def test_a_run_judged_by_another_phase_than_it_was_uploaded_for_says_so_first(
+    run_page: Open, run: str, phase: str, told: str
+) -> None:
+    page = run_page("scattered", run=run, phase=phase)
+    assert page.markdown[0].value.replace("\\", "") == told
+
+
+def test_a_press_judges_a_run_by_the_phase_that_it_was_uploaded_for(run_page: Open) -> None:
+    page = run_page("scattered", run="7f3a91c2", phase="7A")
+    page.button(key="uploaded for").click().run()
+    assert page.markdown[0].value.startswith("#### :red-badge[✕ FAIL] event does not meet phase 8")
+    assert "uploaded for" not in [button.key for button in page.button]
+
+
+def test_a_phase_that_slo_yaml_does_not_have_is_not_offered(run_page: Open) -> None:
+    assert not run_page("scattered", run="81d0c4aa", phase="7A").button
+
+
 def test_a_run_that_cannot_be_believed_shows_its_findings_and_judges_no_number(run_page: Open) -> None:
     page = run_page("morning", run="81d0c4aa", phase="7A")
     told = text_of(page)
@@ -95,6 +135,16 @@ def test_an_unknown_run_is_told_with_the_latest_to_choose_from(run_page: Open) -
     assert not page.exception
     assert "run deadbeef is not in this store" in text_of(page)
     assert "open 7f3a91c2" in [button.key for button in page.button]
+
+
+def test_what_is_known_of_the_run_is_told(run_page: Open) -> None:
+    about = run_page("morning", run="9be2f610").table[-1].value
+    facts = dict(zip(about.index, about.iloc[:, 0], strict=True))
+    told = {name.replace("\\", ""): text.replace("\\", "") for name, text in facts.items()}
+    assert told["k6 exit code"] == "99"
+    assert told["k6 version"] == "1.1.0"
+    assert told["Label runner"] == "ci-7"
+    assert told["Files"] == "results.json.gz (212 KB), summary.json (4 KB)"
 
 
 def test_without_a_config_the_run_is_shown_and_not_judged(run_page: Open) -> None:

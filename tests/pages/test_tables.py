@@ -22,6 +22,15 @@ def test_a_service_leads_to_its_latest_run_in_the_phase_shown() -> None:
     assert tables.services(ROWS, None)["Run"][0] == "run?run=7f3a91c2"
 
 
+def test_a_service_shows_of_which_code_its_latest_run_is() -> None:
+    first = tables.services(ROWS, "7A").iloc[0]
+    assert list(first[["Branch", "Commit"]]) == ["main", "abc1234def"]
+
+
+def test_what_a_narrow_screen_shows_of_an_objective_ends_with_what_is_left_of_its_target() -> None:
+    assert list(tables.objectives(OBJECTIVES))[:5] == ["State", "Objective", "Target", "Measured", "Margin"]
+
+
 def test_a_service_without_a_run_has_no_link_and_no_zeros() -> None:
     row = next(place for place, row in enumerate(ROWS) if row.run is None)
     frame = tables.services(ROWS, "7A")
