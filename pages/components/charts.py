@@ -24,8 +24,9 @@ CONFIG: Final[dict[str, bool]] = {"displayModeBar": False, "scrollZoom": False}
 STATIC: Final[dict[str, bool]] = {"staticPlot": True}
 SPARKLINE_PX: Final = 44
 SPARKLINE_LEGEND: Final = (
-    "The line is the p95 run by run, oldest left, from 0 ms, of every branch unless one is chosen. The last mark is the "
-    "latest run, in the shape and colour of its state; ◇ is a run that cannot be believed, and is left out of the line."
+    "The line is the p95 run by run, oldest left, from 0 ms, of every branch unless one is chosen. The last mark is "
+    "the latest run, in the shape and colour of its state; ◇ is a run that cannot be believed, and is left out of the "
+    "line."
 )
 
 _TARGET_LABEL_PX: Final = 64
