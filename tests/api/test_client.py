@@ -43,7 +43,7 @@ def answering(status: int, content: bytes, **headers: str) -> Iterator[str]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -83,9 +83,12 @@ FOREIGN = {
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_whatever_is_no_phasegate_is_told_as_that(kind: str, question: str) -> None:
     status, content, headers = FOREIGN[kind]
-    with answering(status, content, **headers) as url, desk(url) as remote:
-        with pytest.raises(ServerUnreachable) as refused:
-            ASKED[question](remote)
+    with (
+        answering(status, content, **headers) as url,
+        desk(url) as remote,
+        pytest.raises(ServerUnreachable) as refused,
+    ):
+        ASKED[question](remote)
     assert refused.value.message.startswith(f"{url} does not answer as this version of Phasegate does: ")
     assert f"got HTTP {status}" in refused.value.message
     assert headers.get("Location", "") in refused.value.message
@@ -94,7 +97,7 @@ def test_whatever_is_no_phasegate_is_told_as_that(kind: str, question: str) -> N
 
 def test_an_error_of_a_phasegate_comes_as_the_class_it_is() -> None:
     content = b'{"error": {"code": "store_locked", "message": "held", "help": null}}'
-    with answering(503, content) as url, desk(url) as remote, pytest.raises(StoreLocked, match="^held$"):
+    with answering(503, content) as url, desk(url) as remote, pytest.raises(StoreLocked, match="held"):
         remote.service.runs()
 
 
