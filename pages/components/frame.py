@@ -143,6 +143,8 @@ def _phase_box(report: ConfigReport, shown: Sequence[RunRef]) -> None:
     ids = [phase.id for phase in report.phases]
     # Once the box is there it alone says what is chosen: what is known here of the URL may be older.
     asked = st.session_state.get("phase", st.query_params.get("phase"))
+    if st.query_params.get("phase") in ids:
+        st.session_state.pop("unknown_phase", None)  # the reader has gone on, by a link with a phase that is known
     if asked and asked not in ids:
         st.session_state["unknown_phase"] = asked  # the box takes it out of the URL, so this run is the last to see it
     phase = asked if asked in ids else phases.usual(shown, report.phases)
