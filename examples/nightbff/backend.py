@@ -236,8 +236,8 @@ def serve(endpoint: Endpoint, store: Store, dice: Dice) -> Callable[[Request], A
     return handle
 
 
-def create_app(behaviour: Behaviour, seed: int) -> Starlette:
-    """Build the backend: an ASGI application with a store of its own."""
+def create_app(behaviour: Behaviour, seed: int, dice: type[Dice] = Dice) -> Starlette:
+    """Build the backend: an ASGI application with a store of its own, whose chances are drawn with ``dice``."""
     store = Store()
 
     async def seed_tables(request: Request) -> JSONResponse:
@@ -253,7 +253,7 @@ def create_app(behaviour: Behaviour, seed: int) -> Starlette:
 
     routes = [Route("/healthz", healthz), Route("/seed", seed_tables, methods=["POST"])]
     for endpoint in ENDPOINTS:
-        handler = serve(endpoint, store, Dice(endpoint, behaviour, seed))
+        handler = serve(endpoint, store, dice(endpoint, behaviour, seed))
         routes.append(Route(endpoint.path, handler, methods=[endpoint.method]))
     return Starlette(routes=routes)
 
