@@ -29,7 +29,7 @@ test: $(DEV)  ## every test, with the real k6 and a real browser
 	$(PY) -m pytest
 
 test-fast: $(DEV)  ## the tests that need neither browser nor k6: under a minute
-	$(PY) -m pytest -m "not slow and not browser and not k6"
+	$(PY) -m pytest --numprocesses auto --dist loadfile -m "not slow and not browser and not k6"
 
 check: $(DEV)  ## formatting, lint and types
 	$(PY) -m ruff format --check .

@@ -36,10 +36,8 @@ from slo.service import report_on
 DEMO_PHASE = "7A"
 """The phase in which the demo's story shows best."""
 
-
 AnyDesk = Desk | RemoteDesk
 """A store, or a server that has one: both answer the same questions."""
-
 
 app = typer.Typer(
     add_completion=False,
@@ -79,12 +77,11 @@ EnvironmentOption = Annotated[
 def ingest(  # one argument per option
     files: Annotated[
         list[str],
-        typer.Argument(help="k6 output of one run: NDJSON, CSV or a summary, plain or gzip; - is standard input."),
+        typer.Argument(help="k6 output of one run: NDJSON, CSV or summary, plain or gzip; - is standard input."),
     ],
     summary: Annotated[list[Path] | None, typer.Option("--summary", help="k6's summary of the same run.")] = None,
     service: Annotated[
-        str | None,
-        typer.Option("--service", callback=_given, help="The service of series that have no `service` tag."),
+        str | None, typer.Option("--service", callback=_given, help="Service of series that have no `service` tag.")
     ] = None,
     test: TestOption = None,
     phase: PhaseOption = None,
@@ -105,11 +102,8 @@ def ingest(  # one argument per option
     """
     said = labels([pair for pair in label or [] if pair])
     meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said)
-    with (
-        _uploads([*files, *map(str, summary or [])]) as uploads,
-        _desk(server, slo) as desk,
-        progress() as on_progress,
-    ):
+    names = [*files, *map(str, summary or [])]
+    with _uploads(names) as uploads, _desk(server, slo) as desk, progress() as on_progress:
         answer = desk.ingest(uploads, meta, on_progress)
     show(answer, output, text.ingested(answer))
     for note in answer.notes:
@@ -264,9 +258,7 @@ def main() -> None:
 def _desk(server: str | None, slo: Path | None) -> Iterator[AnyDesk]:
     settings = Settings.from_environment()
     if server and _typed(slo, "PHASEGATE_SLO"):
-        raise BadRequest(
-            f"{server} judges by its own slo.yaml", help="leave out --slo, or --server (and PHASEGATE_URL)"
-        )
+        raise BadRequest(f"{server} judges by its own slo.yaml", help="leave out --slo, or --server (PHASEGATE_URL)")
     desk: AnyDesk = RemoteDesk(server, settings.token) if server else Desk(Settings(settings.home, slo or settings.slo))
     try:
         yield desk

@@ -96,8 +96,8 @@ def write_parts(
     collapsed |= _intern(connection, _read(fewer), limits)
     for number, path in enumerate(fewer):
         connection.execute(
-            f"""COPY (SELECT series_id, t, v FROM {_read([path])} JOIN tag_sets USING (tags)
-                             JOIN series USING (metric, tag_set) WHERE {_KEPT} ORDER BY series_id, t)
+            f"""COPY (SELECT series_id, t, v FROM {_read([path])} JOIN series_of USING (metric, tags)
+                             WHERE {_KEPT} ORDER BY series_id, t)
                 TO {literal(folder / part_name(number))} ({_FORMAT})"""
         )
     return _describe(connection, folder), collapsed
@@ -123,7 +123,10 @@ def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[st
 
 
 def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limits) -> dict[str, int]:
-    """Make the tables ``tag_sets(tags, tag_set)`` and ``series(metric, tag_set, series_id)``."""
+    """Make ``series(metric, tag_set, series_id)``, ``tag_names(tag_set, tag_json)``, and which series texts mean.
+
+    That is ``series_of(metric, tags, series_id)``, one small table, for every sample is joined with it.
+    """
     connection.execute(
         f"""CREATE TEMP TABLE written AS
             SELECT DISTINCT metric, tags FROM {everything} WHERE {_KEPT}"""
@@ -144,6 +147,10 @@ def _intern(connection: duckdb.DuckDBPyConnection, everything: str, limits: Limi
         """CREATE TEMP TABLE series AS
            SELECT metric, tag_set, (row_number() OVER (ORDER BY metric, tag_set))::BIGINT AS series_id
            FROM (SELECT DISTINCT metric, tag_set FROM written JOIN tag_sets USING (tags))"""
+    )
+    connection.execute(
+        """CREATE TEMP TABLE series_of AS
+           SELECT metric, tags, series_id FROM written JOIN tag_sets USING (tags) JOIN series USING (metric, tag_set)"""
     )
     names = connection.execute("SELECT count(DISTINCT metric) FROM series").fetchone()
     if names and names[0] > limits.metrics:

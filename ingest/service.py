@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import blake3
 import structlog
 
 from data import blocks
-from data.errors import ArtefactTooLarge, BadRequest, Busy, PhasegateError, StoreError, UnreadableArtefact, error_of
+from data.errors import ArtefactTooLarge, BadRequest, Busy, UnreadableArtefact
 from data.model import RunMeta
 from ingest.limits import Limits
-from ingest.recognise import recognise
+from ingest.process import Progress, worker_process
+from ingest.recognise import Shape, recognise
 from ingest.record import Identity
-from ingest.worker import Job, JobFile, job_json
+from ingest.worker import Job, JobFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from data.model import Run
     from data.store import Store
 
-Progress = Callable[[str, float], None]
-
-_ROOT = Path(__file__).resolve().parent.parent
 _RUN_ID_CHARACTERS = 12
 QUEUE = 8
 """Uploads that may wait for their turn."""
@@ -62,6 +56,13 @@ class Ingested:
     notes: tuple[str, ...] = ()
 
 
+class Reader(Protocol):
+    """Who reads the files of a job into a block."""
+
+    def read(self, job: Job, on_progress: Progress) -> None:
+        """Leave a finished block in the job's folder."""
+
+
 class Ingestor:
     """Ingests into one store, one upload at a time."""
 
@@ -87,24 +88,32 @@ class Ingestor:
             self._waiting.release()
 
     def _ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress) -> Ingested:
-        files = self._described(uploads)
-        digest = _run_digest(files)
-        identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
-        with self._turn:
+        shapes = self._shapes(uploads)
+        with self._turn, self._folder() as folder, self._worker(folder) as worker:
+            files = _hashed(uploads, shapes)  # a second for each 4 GB, while the worker starts
+            digest = _run_digest(files)
+            identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
             if self._store.has_run(identity.id):
                 return self._known(identity, files)
-            with blocks.at_disk("read an upload"):
-                folder = Path(mkdtemp(dir=self._store.spool))
-            try:
-                self._work(Job(folder, tuple(files), identity, self.limits), on_progress)
-                record = blocks.read_manifest(folder / "block").record
-                self._store.add_run(record, folder / "block")
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            worker.read(Job(folder, tuple(files), identity, self.limits), on_progress)
+            record = blocks.read_manifest(folder / "block").record
+            self._store.add_run(record, folder / "block")
         _log.info("run ingested", run=identity.id, points=record.run.points, requests=record.run.requests)
         return Ingested(record.run, created=True)
 
-    def _described(self, uploads: Sequence[Upload]) -> list[JobFile]:
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        with blocks.at_disk("read an upload"):
+            folder = Path(mkdtemp(dir=self._store.spool))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _worker(self, folder: Path) -> AbstractContextManager[Reader]:
+        return worker_process(folder / "worker.log")
+
+    def _shapes(self, uploads: Sequence[Upload]) -> list[Shape]:
         if not uploads:
             raise BadRequest("no file was given", help="phasegate ingest results.json.gz")
         if len(uploads) > self.limits.parts:
@@ -112,16 +121,11 @@ class Ingestor:
                 f"{len(uploads)} files were given; a run has at most {self.limits.parts}",
                 help="upload each run on its own",
             )
-        files: dict[str, JobFile] = {}
-        for file in map(self._file, uploads):
-            if known := files.get(file.digest):
-                raise BadRequest(f"{file.name} and {known.name} are the same file", help="name each part once")
-            files[file.digest] = file
-        return list(files.values())
+        return [self._shape(upload) for upload in uploads]
 
-    def _file(self, upload: Upload) -> JobFile:
+    def _shape(self, upload: Upload) -> Shape:
         path, name = upload.path, upload.name
-        try:
+        with _readable(name):
             if not path.is_file():
                 raise UnreadableArtefact(
                     f"{name} is not a file, but a folder or a device" if path.exists() else f"there is no file {name}",
@@ -132,12 +136,7 @@ class Ingestor:
                     f"{name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken",
                     help="k6's .gz output is about 20 times smaller: --out json=results.json.gz",
                 )
-            shape = recognise(path, name)
-            return JobFile(path.resolve(), name, upload.digest or blocks.file_digest(path), shape)
-        except OSError as error:
-            raise UnreadableArtefact(
-                f"{name} cannot be read: {error.strerror}", help="check its name, its permissions and the disk"
-            ) from error
+            return recognise(path, name)
 
     def _known(self, identity: Identity, files: Sequence[JobFile]) -> Ingested:
         """The run that these bytes are; what was not said of it before is taken over."""
@@ -153,55 +152,26 @@ class Ingestor:
         run = record.run if meta == record.run.meta else self._store.amend_run(record.run, meta)
         return Ingested(run, created=False, notes=(*notes, *told))
 
-    def _work(self, job: Job, on_progress: Progress) -> None:
-        asked, said = job.folder / "job.json", job.folder / "worker.log"
-        with blocks.at_disk("read an upload"):
-            asked.write_bytes(job_json.dump_json(job))
-        with (
-            said.open("wb") as log,
-            subprocess.Popen(  # noqa: S603  # our own module, no shell
-                [sys.executable, "-m", "ingest.worker", str(asked)],
-                cwd=_ROOT,
-                env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},  # no token, no address: it needs none
-                stdin=subprocess.PIPE,  # nothing is said on it: it ends when this process does, however that happens
-                stdout=subprocess.PIPE,
-                stderr=log,
-            ) as worker,
-        ):
-            deadline = threading.Timer(job.limits.wall_s, worker.kill)
-            deadline.start()
-            try:
-                done = self._follow(worker, on_progress)
-            finally:
-                deadline.cancel()
-                worker.kill()
-        if not done:
-            raise self._died(worker.returncode, said, ", ".join(file.name for file in job.files))
 
-    def _follow(self, worker: subprocess.Popen[bytes], on_progress: Progress) -> bool:
-        """Pass on what the worker says; whether it came to the end."""
-        for line in worker.stdout or ():
-            match json.loads(line):
-                case {"step": str() as step, "share": float() | int() as share}:
-                    on_progress(step, float(share))
-                case {"error": dict() as error}:
-                    raise self._told(error)
-                case {"done": True}:
-                    return True
-        worker.wait()
-        return False
+def _hashed(uploads: Sequence[Upload], shapes: Sequence[Shape]) -> list[JobFile]:
+    files: dict[str, JobFile] = {}
+    for upload, shape in zip(uploads, shapes, strict=True):
+        with _readable(upload.name):
+            digest = upload.digest or blocks.file_digest(upload.path)
+        if known := files.get(digest):
+            raise BadRequest(f"{upload.name} and {known.name} are the same file", help="name each part once")
+        files[digest] = JobFile(upload.path.resolve(), upload.name, digest, shape)
+    return list(files.values())
 
-    def _told(self, error: dict[str, Any]) -> PhasegateError:
-        return error_of(error["code"])(error["message"], help=error["help"])
 
-    def _died(self, code: int, said: Path, names: str) -> PhasegateError:
-        _log.error("ingest worker died", code=code, stderr=said.read_text("utf-8", "replace")[-2000:])
-        if code < 0:
-            return UnreadableArtefact(
-                f"reading {names} used up the limits of one ingest (signal {-code}); nothing was stored",
-                help="is this k6 output? If it is, tell us: it should be readable",
-            )
-        return StoreError(f"reading {names} failed inside Phasegate (exit {code}); nothing was stored")
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableArtefact(
+            f"{name} cannot be read: {error.strerror}", help="check its name, its permissions and the disk"
+        ) from error
 
 
 def filled(known: RunMeta, given: RunMeta) -> tuple[RunMeta, list[str]]:

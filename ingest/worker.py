@@ -1,6 +1,7 @@
 """The process that reads what was uploaded: alone, under limits, so that hostile input can kill only it.
 
-``python -m ingest.worker JOB.json`` builds the block in the job's folder and reports as JSON lines on standard output:
+``python -m ingest.worker`` takes its job, a line of JSON, from standard input, builds the block in the job's folder and
+reports as JSON lines on standard output:
 ``{"step": ..., "share": ...}`` while it works, then ``{"done": true}`` or ``{"error": {"code", "message", "help"}}``.
 """
 
@@ -192,7 +193,7 @@ def _confine(limits: Limits) -> None:
     os.nice(_NICE)
 
     def watch() -> None:
-        os.read(0, 1)  # nothing ever comes on standard input but its end, when the parent ends
+        os.read(0, 1)  # after the job comes nothing but the end, when the parent ends
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -216,10 +217,10 @@ def explained(error: duckdb.Error | OSError | MemoryError, job: Job) -> Phasegat
 
 
 def main() -> None:
-    """Do the job in the file that the first argument names."""
+    """Do the job that standard input names."""
     # DuckDB imports pandas, if it is there, the first time it binds a parameter: half of a small run's time.
     sys.modules["pandas"] = None  # type: ignore[assignment]
-    job = job_json.validate_json(Path(sys.argv[1]).read_bytes())
+    job = job_json.validate_json(sys.stdin.buffer.readline())
     _confine(job.limits)
 
     def say(message: dict[str, object]) -> None:

@@ -99,6 +99,7 @@ def test_a_verdict_exits_0_1_or_3(
     assert done.returncode == exit_code
     assert lines[0].startswith(first_word)
     assert lines[-1].endswith(f"exit {exit_code}")
+    assert shell("overview", "--phase", phase).returncode in {exit_code, 3}, "services without a run are no data"
     assert all(len(line.rstrip()) <= 100 for line in lines)
     assert b"\x1b[" not in done.stdout, "colour only on a terminal"
     document = shell.json("verdict", run)
@@ -111,12 +112,18 @@ def test_a_run_comes_with_its_summary_and_labels(shell: Shell) -> None:
     assert isinstance(answer, dict)
     assert [found["severity"] for found in answer["findings"]] == ["info"], "its thresholds were crossed"
     assert answer["run"]["labels"] == {"a": "b"}
-    again = shell("ingest", file("chat-slow"))
+    again = shell("ingest", file("chat-slow"), "--commit", "abc", "--label", "a=c", "--label", "")
     assert again.returncode == 0
     assert b"the same bytes" in again.stdout
+    assert b"exit 0" not in again.stdout
+    assert again.stderr.decode().splitlines() == [
+        "note: commit is now 'abc'",
+        "note: label a stays 'b'; this upload said 'c'",
+    ]
+    answer["run"]["commit"] = "abc"
     listed = shell.json("runs")
     assert isinstance(listed, list)
-    assert [run["id"] for run in listed] == [answer["run"]["id"]]
+    assert listed == [answer["run"]]
 
 
 def test_standard_input_is_a_file(shell: Shell) -> None:
@@ -127,8 +134,71 @@ def test_standard_input_is_a_file(shell: Shell) -> None:
 
 def test_the_overview_and_the_slo_check_answer(shell: Shell) -> None:
     ingest(shell, "event-slow", "event")
-    assert shell("overview", "--phase", "7A").stdout.decode().startswith("✕ FAIL  Phase 7A")
+    overview = shell("overview", "--phase", "7A")
+    assert (overview.returncode, overview.stdout.decode()[:16]) == (1, "✕ FAIL  Phase 7A")
+    assert shell("overview", "--phase", "8", "--branch", "other").returncode == 3, "nothing was measured there"
     assert b"is fine" in shell("slo", "check").stdout
+
+
+def test_an_option_that_is_empty_was_not_given(shell: Shell) -> None:
+    options = [word for name in ("service", "test", "phase", "branch", "commit", "version", "environment")
+               for word in (f"--{name}", "")]  # fmt: skip
+    answer = shell.json("ingest", file("auth"), *options)
+    assert isinstance(answer, dict)
+    assert {answer["run"][word[2:]] for word in options[::2]} == {None}
+    assert len(shell.json("runs", "--service", "", "--branch", "", "--test", "")) == 1  # type: ignore[arg-type]
+
+
+def test_a_phase_that_is_unknown_stores_the_run_and_exits_2(shell: Shell) -> None:
+    done = shell("ingest", file("auth"), "--service", "auth", "--phase", "9Z")
+    assert done.returncode == 2
+    assert b"Stored run" in done.stdout
+    assert done.stderr.decode().startswith("note: not judged: ")
+    assert "slo.yaml has no phase `9Z`" in done.stderr.decode()
+    assert len(shell.json("runs")) == 1  # type: ignore[arg-type]
+
+
+def test_an_upload_says_the_verdict_and_where_to_get_its_exit_code(shell: Shell) -> None:
+    done = shell("ingest", file("event-slow"), "--service", "event", "--phase", "7A")
+    told = done.stdout.decode()
+    assert done.returncode == 0, "it is stored"
+    assert "✕ FAIL  event does not meet phase 7A" in told
+    assert "exit 1" not in told
+    assert "  next  phasegate verdict " in told.splitlines()[-1]
+
+
+def test_a_run_is_deleted_for_a_reason_by_someone_who_means_it(shell: Shell) -> None:
+    run, other = ingest(shell, "event-slow", "event"), ingest(shell, "auth", "auth")
+    unasked = shell("runs", "delete", run, "--reason", "a test")
+    assert (unasked.returncode, unasked.stdout) == (2, b"")
+    assert "--yes" in unasked.stderr.decode()
+    for words in ([run], [run, "--reason", ""], ["ffffffff", "--reason", "x"]):
+        assert shell("runs", "delete", *words, "--yes").returncode == 2
+    assert len(shell.json("runs")) == 2  # type: ignore[arg-type]
+    deleted = shell("runs", "delete", run[:6], "--reason", "a test", "--yes")
+    assert deleted.returncode == 0
+    assert deleted.stdout.decode().startswith(f"Deleted run {run}")
+    listed = shell.json("runs", "--limit", "5")
+    assert isinstance(listed, list)
+    assert [one["id"] for one in listed] == [other]
+    assert ingest(shell, "event-slow", "event") == run
+
+
+def test_a_terminal_is_asked_before_a_run_is_deleted(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    run = ingest(shell, "auth", "auth")
+    for answer, exit_code in ((b"n\n", 2), (b"y\n", 0)):
+        ours, theirs = os.openpty()
+        os.write(ours, answer)
+        done = subprocess.run(
+            [sys.executable, ROOT / "cli.py", "runs", "delete", run, "--reason", "a test"],
+            env=os.environ | {"PHASEGATE_HOME": str(shell.home)}, stdin=theirs, capture_output=True, check=False,
+        )  # fmt: skip
+        os.close(ours)
+        os.close(theirs)
+        assert done.returncode == exit_code, done.stderr
+        assert f"Delete run {run} (420 requests) for good?" in done.stderr.decode()
+    assert shell.json("runs") == []
 
 
 @pytest.mark.parametrize(
@@ -137,6 +207,7 @@ def test_the_overview_and_the_slo_check_answer(shell: Shell) -> None:
         (["ingest", "nowhere.json"], "no file nowhere.json"),
         (["verdict", "ffffffff", "--phase", "7A"], "no run 'ffffffff'"),
         (["ingest", "-", "--label", "x"], "has no value"),
+        (["runs", "--limit", "3", "delete", "ffffffff", "--reason", "x"], "an option stands before `delete`"),
     ],
 )
 def test_an_error_is_one_message_on_standard_error_and_exit_2(shell: Shell, words: list[str], told: str) -> None:
@@ -169,6 +240,26 @@ def test_an_unreachable_server_says_so(tmp_path: Path) -> None:
     done = Shell(tmp_path, "--server", "http://127.0.0.1:9")("runs")
     assert done.returncode == 2
     assert "is `phasegate serve` running there?" in done.stderr.decode()
+
+
+def test_a_server_is_not_asked_to_use_a_slo_yaml_of_ours(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9"
+    for words in (
+        ["slo", "check", "--slo", "mine.yaml"],
+        ["slo", "check", "mine.yaml"],
+        ["overview", "--slo", "mine.yaml"],
+    ):
+        done = Shell(tmp_path, "--server", url)(*words)
+        assert done.returncode == 2
+        assert f"error: {url} " in done.stderr.decode()
+        assert "its own slo.yaml" in done.stderr.decode()
+        assert "leave out" in done.stderr.decode()
+
+
+def test_the_demo_is_told_what_answers_is_no_phasegate(tmp_path: Path) -> None:
+    done = Shell(tmp_path, "--server", "127.0.0.1:8501")("demo")
+    assert done.returncode == 2
+    assert "write http://127.0.0.1:8501" in done.stderr.decode()
 
 
 def test_help_teaches(tmp_path: Path) -> None:

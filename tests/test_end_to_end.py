@@ -131,7 +131,8 @@ def test_a_server_says_the_same_as_the_store(measured: Measured, stored: dict[st
 
 
 def test_curl_uploads_the_same_run(measured: Measured, stored: dict[str, Any], server: Server) -> None:
-    answer = posted(f"{server.url}/api/v1/runs?service=event&phase=7A", measured.workspace.folder / "r.json.gz")
+    query = f"service=event&phase=7A&exit_code={measured.story.k6_exit}"
+    answer = posted(f"{server.url}/api/v1/runs?{query}", measured.workspace.folder / "r.json.gz")
     assert answer["run"]["id"] == stored["run"]["id"]
     assert answer["verdict"]["verdict"] == measured.story.verdict
 
@@ -161,6 +162,21 @@ def test_a_store_that_is_being_served_names_the_server_to_ask(tmp_path: Path) ->
     assert [done.stderr for done in refused if f"--server {running.url}" not in done.stderr] == []
     assert (accepted.returncode, accepted.stderr) == (0, "")
     assert workspace("runs").returncode == 0, "the server has let go of the store"
+
+
+def test_a_server_says_what_it_serves_before_it_starts(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, demo.SLO)
+    with workspace.serving() as running:
+        said, *_ = (tmp_path / "serve.log").read_text().split("You can now view")
+    for words in (f"{tmp_path / 'var'} (0 runs)", str(demo.SLO), "need no token", running.url):
+        assert words in said
+
+
+def test_a_server_that_cannot_start_says_why_and_exits_2(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "nowhere.yaml")
+    done = workspace("serve")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: there is no {tmp_path / 'nowhere.yaml'}" in done.stderr
 
 
 def test_a_store_whose_server_was_killed_opens_again_with_its_runs(tmp_path: Path) -> None:

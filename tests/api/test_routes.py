@@ -6,6 +6,7 @@ from pathlib import Path
 import blake3
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 import demo
 from api.routes import create_api
@@ -79,6 +80,7 @@ def test_what_was_uploaded_is_not_kept_beside_the_store(client: TestClient, desk
         ("GET", "/v1/runs/ffffffff/verdict?phase=7A", None, 404, "not_found"),
         ("GET", "/v1/overview?phase=9Z", None, 404, "not_found"),
         ("GET", "/v1/runs?limit=0", None, 400, "bad_request"),
+        ("DELETE", "/v1/runs/ffffffff?reason=x", None, 404, "not_found"),
     ],
 )
 def test_an_error_has_one_shape(
@@ -103,6 +105,8 @@ def test_uploads_need_the_token_where_one_is_set_and_questions_do_not(desk: Desk
         assert http.post("/v1/runs", content=b"x", headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert http.post("/v1/runs", content=b"x", headers={"Authorization": "Bearer s3cret"}).status_code == 422
         assert http.get("/v1/runs").status_code == 200
+        assert http.delete("/v1/runs/ffffffff?reason=x").status_code == 401
+        assert http.delete("/v1/runs/ffffffff?reason=x", headers={"Authorization": "Bearer s3cret"}).status_code == 404
 
 
 def test_the_answers_are_the_services_own(demo_client: TestClient, demo_desk: Desk) -> None:
@@ -168,12 +172,13 @@ def test_a_route_that_does_not_exist_answers_as_every_error(
     assert path in answer.json()["error"]["message"]
 
 
-def test_pages_of_other_sites_may_not_upload(desk: Desk) -> None:
+def test_pages_of_other_sites_may_change_nothing(desk: Desk) -> None:
     foreign, own = {"Origin": "https://evil.example"}, {"Origin": "http://testserver"}
     with TestClient(create_api(lambda: desk)) as http:
         refused = http.post("/v1/runs", content=EVENT.read_bytes(), headers=foreign)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_origin")
         assert http.post("/v1/runs", content=b"x", headers={"Origin": "null"}).status_code == 403
+        assert http.delete("/v1/runs/ffffffff?reason=x", headers=foreign).status_code == 403
         assert http.post("/v1/runs", content=b"x", headers=own).status_code == 422
     with TestClient(create_api(lambda: desk, token="s3cret")) as http:
         known = {"Authorization": "Bearer s3cret"}
@@ -184,3 +189,52 @@ def test_a_large_body_arrives_whole(client: TestClient) -> None:
     body = [bytes([i]) * 700_000 for i in range(5)]
     sent = client.post("/v1/artefacts", content=iter(body)).json()
     assert sent == {"artefact": blake3.blake3(b"".join(body)).hexdigest(), "bytes": 3_500_000}
+
+
+def test_what_is_said_later_of_the_same_bytes_is_added_and_judged(client: TestClient) -> None:
+    first = client.post("/v1/runs?phase=7A&branch=main", content=EVENT.read_bytes()).json()
+    assert [found["code"] for found in first["findings"]] == ["end_unknown"]
+    later = client.post(
+        "/v1/runs?service=event&phase=7A&exit_code=99&commit=abc&branch=dev", content=EVENT.read_bytes()
+    )
+    answer = later.json()
+    assert (later.status_code, answer["created"]) == (200, False)
+    assert answer["notes"] == [
+        "service is now 'event'",
+        "commit is now 'abc'",
+        "exit_code is now 99",
+        "branch stays 'main'; this upload said 'dev'",
+    ]
+    run = first["run"] | {"service": "event", "commit": "abc", "exit_code": 99}
+    assert answer["run"] == run == client.get(f"/v1/runs/{run['id']}").json()
+    verdict = client.get(f"/v1/runs/{run['id']}/verdict").json()
+    assert verdict == answer["verdict"]
+    assert verdict["run"] == run
+    assert "end_unknown" not in [found["code"] for found in verdict["measurement"]["findings"]]
+    assert first["verdict"]["out_of_scope"] == 0
+    assert verdict["out_of_scope"] > 0, "it is asked about its own service only"
+
+
+def test_a_phase_that_is_unknown_stores_the_run_and_says_so(client: TestClient) -> None:
+    answer = client.post("/v1/runs?service=event&phase=9Z", content=EVENT.read_bytes())
+    assert answer.status_code == 201
+    assert answer.json()["verdict"] is None
+    assert answer.json()["notes"][0].startswith("not judged: ")
+    assert "slo.yaml has no phase `9Z`" in answer.json()["notes"][0]
+
+
+def test_a_deleted_run_is_gone_until_it_is_uploaded_again(client: TestClient, desk: Desk) -> None:
+    run = client.post("/v1/runs?service=event&phase=7A", content=EVENT.read_bytes()).json()["run"]
+    path = f"/v1/runs/{run['id']}"
+    refused = client.delete(path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+    assert "reason" in refused.json()["error"]["message"]
+    with capture_logs() as logs:
+        deleted = client.delete(path, params={"reason": "the wrong service"})
+    assert (deleted.status_code, deleted.json()) == (200, run)
+    assert [(line["event"], line["reason"]) for line in logs] == [("run deleted", "the wrong service")]
+    assert client.get(path).status_code == client.delete(f"{path}?reason=again").status_code == 404
+    assert client.get("/v1/runs").json() == []
+    assert not list((desk.settings.home / "blocks").iterdir())
+    again = client.post("/v1/runs?service=shop", content=EVENT.read_bytes())
+    assert (again.status_code, again.json()["run"]["service"]) == (201, "shop")

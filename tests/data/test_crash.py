@@ -35,11 +35,12 @@ import os, sys
 from pathlib import Path
 from data import blocks, catalog, store
 from data.model import RunMeta
-from ingest import service
+from ingest import process, service
 
 home, file, owner, name, when = sys.argv[1:]
 opened = store.Store(Path(home))
-owner = {"blocks": blocks, "catalog": catalog, "Store": store.Store, "Ingestor": service.Ingestor}[owner]
+owners = {"blocks": blocks, "catalog": catalog, "service": service, "Store": store.Store}
+owner = (owners | {"WorkerProcess": process.WorkerProcess})[owner]
 original = getattr(owner, name)
 
 def dying(*given, **named):
@@ -51,8 +52,9 @@ setattr(owner, name, dying)
 service.Ingestor(opened).ingest([service.Upload(Path(file), "r.json.gz")], RunMeta(service="event", phase="7A"))
 """
 STEPS = [
-    ("Ingestor", "_work", "before"),  # the folder in the spool is made
-    ("Ingestor", "_work", "after"),  # the worker is done
+    ("service", "_hashed", "before"),  # the folder in the spool is made, the worker starts
+    ("WorkerProcess", "read", "before"),
+    ("WorkerProcess", "read", "after"),  # the worker is done
     ("blocks", "read_manifest", "after"),
     ("blocks", "publish", "before"),
     ("blocks", "publish", "after"),  # the block is in its place

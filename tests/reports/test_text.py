@@ -68,10 +68,10 @@ def test_of_many_objectives_that_are_met_the_key_ones_are_shown(
     assert (f"{of - shown} of {of} objectives met (--all)" in told) == (shown < of)
 
 
-def test_what_is_not_met_stands_before_what_is() -> None:
+def test_a_fail_shows_what_is_not_met() -> None:
     missed = replace(MET, state="missed", value=399.0, ci=(381.0, 421.0))
     told = written(text.verdict(verdict("fail", missed, replace(MET, sli="other"))))
-    assert "399 ms    381–421 ms" in told
+    assert "399 ms 381–421 ms" in " ".join(told.split())
     assert "other" not in told
     assert "and 1 of 2 objectives met (--all)" in told
 
