@@ -1,7 +1,7 @@
 """The command line: every command works on the local store or, with --server, on a running Phasegate.
 
 Answers go to standard output; progress, notes and errors to standard error. Exit codes: 0 pass or warn, 1 fail, 2 wrong
-usage or an error, 3 inconclusive or no data.
+usage or an error, 3 inconclusive or no data. Commands on runs are in `cli_runs`, options in `cli_options`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -20,24 +19,37 @@ import typer
 
 import logs
 from api.client import RemoteDesk
-from data.catalog import RunFilter
+from cli_options import (
+    AllOption,
+    BranchOption,
+    EnvironmentOption,
+    FormatOption,
+    PhaseOption,
+    RunArgument,
+    ServerOption,
+    SloOption,
+    TestOption,
+    VersionOption,
+    at_desk,
+    given,
+    typed,
+)
+from cli_runs import baseline_app, runs_app
 from data.errors import BadRequest, PhasegateError
 from data.model import RunMeta
-from desk import Desk, announce, labels
+from desk import announce, labels
 from ingest.service import Upload
-from reports import text
-from reports.terminal import Format, err, out, progress, say, show
+from reports import compared, text
+from reports import history as past
+from reports.terminal import Format, err, out, progress, say, show, write
 from settings import ROOT, Settings
 from slo import numbers
 from slo.config import load_config
-from slo.model import EXIT_CODES, RunRef
+from slo.model import EXIT_CODES
 from slo.service import report_on
 
 DEMO_PHASE = "7A"
 """The phase in which the demo's story shows best."""
-
-AnyDesk = Desk | RemoteDesk
-"""A store, or a server that has one: both answer the same questions."""
 
 app = typer.Typer(
     add_completion=False,
@@ -48,29 +60,8 @@ app = typer.Typer(
 )
 slo_app = typer.Typer(no_args_is_help=True, help="Work on slo.yaml.")
 app.add_typer(slo_app, name="slo")
-runs_app = typer.Typer(invoke_without_command=True)
 app.add_typer(runs_app, name="runs")
-
-
-def _given(option: str | None) -> str | None:
-    """An option as it counts: one that is empty, as of a variable that a pipeline has not set, was not given."""
-    return option or None
-
-
-ServerOption = Annotated[
-    str | None, typer.Option("--server", envvar="PHASEGATE_URL", callback=_given, help="Ask this server, not a store.")
-]
-SloOption = Annotated[Path | None, typer.Option("--slo", envvar="PHASEGATE_SLO", help="The slo.yaml to judge by.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for machines.")]
-PhaseOption = Annotated[str | None, typer.Option("--phase", callback=_given, help="A phase of slo.yaml.")]
-TestOption = Annotated[
-    str | None, typer.Option("--test", callback=_given, help="Name of the test: runs of one test are comparable.")
-]
-BranchOption = Annotated[str | None, typer.Option("--branch", callback=_given)]
-VersionOption = Annotated[str | None, typer.Option("--version", callback=_given, help="Version of what was tested.")]
-EnvironmentOption = Annotated[
-    str | None, typer.Option("--environment", callback=_given, help="Where it ran: ci, staging ...")
-]
+app.add_typer(baseline_app, name="baseline")
 
 
 @app.command()
@@ -81,12 +72,12 @@ def ingest(  # one argument per option
     ],
     summary: Annotated[list[Path] | None, typer.Option("--summary", help="k6's summary of the same run.")] = None,
     service: Annotated[
-        str | None, typer.Option("--service", callback=_given, help="Service of series that have no `service` tag.")
+        str | None, typer.Option("--service", callback=given, help="Service of series that have no `service` tag.")
     ] = None,
     test: TestOption = None,
     phase: PhaseOption = None,
     branch: BranchOption = None,
-    commit: Annotated[str | None, typer.Option("--commit", callback=_given)] = None,
+    commit: Annotated[str | None, typer.Option("--commit", callback=given)] = None,
     version: VersionOption = None,
     environment: EnvironmentOption = None,
     exit_code: Annotated[int | None, typer.Option("--exit-code", help="k6's exit code ($?).", min=0, max=255)] = None,
@@ -103,7 +94,7 @@ def ingest(  # one argument per option
     said = labels([pair for pair in label or [] if pair])
     meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said)
     names = [*files, *map(str, summary or [])]
-    with _uploads(names) as uploads, _desk(server, slo) as desk, progress() as on_progress:
+    with _uploads(names) as uploads, at_desk(server, slo) as desk, progress() as on_progress:
         answer = desk.ingest(uploads, meta, on_progress)
     show(answer, output, text.ingested(answer))
     for note in answer.notes:
@@ -114,59 +105,64 @@ def ingest(  # one argument per option
 
 @app.command()
 def verdict(
-    run: Annotated[str, typer.Argument(help="Id of the run, or its beginning.")],
+    run: RunArgument,
     phase: PhaseOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show the objectives that are met, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show what is met and did not change, too.")] = False,
     output: FormatOption = Format.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
     """Say whether a run meets a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive)."""
-    with _desk(server, slo) as desk:
+    with at_desk(server, slo) as desk:
         found = desk.service.verdict(run, phase)
     show(found, output, text.verdict(found, everything=everything))
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-@runs_app.callback()
-def runs(
-    context: typer.Context,
-    service: Annotated[str | None, typer.Option("--service", callback=_given)] = None,
+@app.command()
+def compare(
+    run: RunArgument,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="WITH", callback=given, help="The run to compare it with; else its baseline."),
+    ] = None,
+    phase: PhaseOption = None,
+    everything: AllOption = False,
+    output: FormatOption = Format.text,
+    server: ServerOption = None,
+    slo: SloOption = None,
+) -> None:
+    """Say what changed in a run, beside its baseline or one other run.
+
+    Exits 1 if anything regressed, 3 if nothing could be compared, else 0.
+
+    A regression that is only suspected, and what cannot be told from noise, exit 0 as well.
+    """
+    with at_desk(server, slo) as desk:
+        found = desk.service.compare(run, other, phase)
+    show(found, output, compared.compare(found, everything=everything))
+    raise typer.Exit(compared.exit_code(compared.outcome(found.comparisons)))
+
+
+@app.command()
+def history(
+    service: Annotated[str, typer.Argument(help="Name of the service.")],
+    phase: PhaseOption = None,
     test: TestOption = None,
     branch: BranchOption = None,
     environment: EnvironmentOption = None,
-    version: VersionOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    everything: AllOption = False,
     output: FormatOption = Format.text,
     server: ServerOption = None,
+    slo: SloOption = None,
 ) -> None:
-    """List runs, newest first; or work on one of them."""
-    if command := context.invoked_subcommand:
-        sources = [context.get_parameter_source(name) for name in context.params]
-        if any(source and source.name == "COMMANDLINE" for source in sources):
-            # `runs --server URL delete ID` must not delete here what it meant to delete there.
-            raise BadRequest(f"an option stands before `{command}`", help=f"write options after `runs {command}`")
-        return
-    with _desk(server, None) as desk:
-        found = desk.service.runs(RunFilter(service, test, branch, environment, version), limit)
-    show(found, output, text.runs(found, datetime.now(UTC)))
+    """Show a service over its runs: when a number moved and between which commits, what creeps, what is flaky.
 
-
-@runs_app.command("delete")
-def runs_delete(
-    run: Annotated[str, typer.Argument(help="Id of the run, or its beginning.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is logged.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    output: FormatOption = Format.text,
-    server: ServerOption = None,
-) -> None:
-    """Delete a run for good, with all that was said of it: it is wrong, or is to be uploaded again with more files."""
-    with _desk(server, None) as desk:
-        found = desk.service.run(run)
-        if not yes:
-            _confirm(found)
-        desk.delete(found.id, reason)
-    show(found, output, text.deleted(found))
+    Exits 0.
+    """
+    with at_desk(server, slo) as desk:
+        found = desk.service.history(service, phase, test=test, branch=branch, environment=environment)
+    show(found, output, past.history(found, everything=everything))
 
 
 @app.command()
@@ -179,7 +175,7 @@ def overview(
     slo: SloOption = None,
 ) -> None:
     """Show every service's latest run in one phase, worst first; exits 0, 1 or 3 as the worst of them would."""
-    with _desk(server, slo) as desk:
+    with at_desk(server, slo) as desk:
         found = desk.service.overview(phase, environment, branch)
     show(found, output, text.overview(found))
     raise typer.Exit(EXIT_CODES["inconclusive" if found.state == "no_data" else found.state])
@@ -193,11 +189,11 @@ def slo_check(
     slo: SloOption = None,
 ) -> None:
     """Check a slo.yaml: every error with line and column, and what to write instead."""
-    named = file or (slo if _typed(slo, "PHASEGATE_SLO") else None)
-    if named and server and _typed(server, "PHASEGATE_URL"):
+    named = file or (slo if typed(slo, "PHASEGATE_SLO") else None)
+    if named and server and typed(server, "PHASEGATE_URL"):
         raise BadRequest(f"{server} checks its own slo.yaml, not {named}", help=f"leave out --server, or {named}")
     if server and not named:
-        with _desk(server, None) as desk:
+        with at_desk(server) as desk:
             report = desk.service.config_report()
         if report is None:
             raise BadRequest(f"{server} has no slo.yaml", help="start it with one: `phasegate serve --slo FILE`")
@@ -210,13 +206,13 @@ def slo_check(
 @app.command()
 def demo(server: ServerOption = None) -> None:
     """Load the demo: recorded k6 runs of eight services, good and bad, with a slo.yaml."""
-    with _desk(server, None) as desk, progress() as on_progress:
+    with at_desk(server) as desk, progress() as on_progress:
         loaded = desk.load_demo(on_progress)
         report = desk.service.config_report()
         phases = [phase.id for phase in report.phases] if report else []
         found = desk.service.overview(DEMO_PHASE if DEMO_PHASE in phases else None)
     out.print(f"{numbers.things(loaded, 'run')} of the demo are stored.\n")
-    out.print(text.overview(found))
+    write(text.overview(found))
     pages = f"open {desk.url}" if isinstance(desk, RemoteDesk) else "phasegate serve, then open http://127.0.0.1:8501"
     out.print(f"\n  next  {pages}", style="dim")
 
@@ -252,30 +248,6 @@ def main() -> None:
         err.print_exception()
         say(f"error: Phasegate failed ({type(error).__name__}); nothing was judged")
         raise SystemExit(PhasegateError.exit_code) from None
-
-
-@contextmanager
-def _desk(server: str | None, slo: Path | None) -> Iterator[AnyDesk]:
-    settings = Settings.from_environment()
-    if server and _typed(slo, "PHASEGATE_SLO"):
-        raise BadRequest(f"{server} judges by its own slo.yaml", help="leave out --slo, or --server (PHASEGATE_URL)")
-    desk: AnyDesk = RemoteDesk(server, settings.token) if server else Desk(Settings(settings.home, slo or settings.slo))
-    try:
-        yield desk
-    finally:
-        desk.close()
-
-
-def _typed(option: str | Path | None, variable: str) -> bool:
-    """Was an option written on the command line? Else it comes from the environment."""
-    return option is not None and str(option) != os.environ.get(variable)
-
-
-def _confirm(run: RunRef) -> None:
-    if not sys.stdin.isatty():
-        raise BadRequest(f"nobody is here to confirm that run {run.id} is to be deleted", help="add --yes")
-    if not typer.confirm(f"Delete run {run.id} ({numbers.things(run.requests, 'request')}) for good?", err=True):
-        raise BadRequest("nothing was deleted")
 
 
 @contextmanager

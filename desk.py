@@ -7,22 +7,25 @@ import shutil
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import demo
 from data.address import announce_server
 from data.errors import BadInput, BadRequest, Busy, NotFound, StoreError
+from data.model import Decision
 from data.store import Store
 from ingest.service import Ingestor
 from ingest.spool import Spool
 from slo.model import IngestAnswer
-from slo.service import ConfigSource, Service, run_ref
+from slo.refs import run_ref
+from slo.service import ConfigSource, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from data.model import RunMeta
+    from data.model import DecisionKind, RunMeta
     from ingest.service import Upload
     from settings import Settings
     from slo.model import ConfigReport, RunRef
@@ -78,6 +81,19 @@ class Desk:
         run = self.service.run(run_id)
         self._store.delete_run(run.id, reason)
         return run
+
+    def decide(self, run_id: str, kind: DecisionKind, reason: str) -> Decision:
+        """Keep a decision about a run, by its id or the beginning of it.
+
+        Raises:
+            BadRequest: there is no reason, or the id could mean several runs.
+            NotFound: there is no such run.
+        """
+        if not reason.strip():
+            raise BadRequest("what is decided about a run has a reason", help="say it: --reason TEXT, or ?reason=")
+        decision = Decision(self.service.run(run_id).id, kind, reason.strip(), datetime.now(UTC))
+        self._store.decide(decision)
+        return decision
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Ingest the recorded runs of the demo and put its slo.yaml beside the store, unless one is there."""

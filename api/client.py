@@ -11,15 +11,17 @@ import httpx2 as httpx
 
 import demo
 from data.errors import ServerUnreachable, StoreError, error_of
+from data.model import Decision
+from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
-from slo.model import ConfigReport, IngestAnswer, Overview, RunRef, Verdict
+from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from data.catalog import RunFilter
-    from data.model import RunMeta
+    from data.model import DecisionKind, RunMeta
     from ingest.service import Upload
 
     Progress = Callable[[str, float], None]
@@ -28,7 +30,7 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(30, read=1200)
 _CHUNK = 1 << 20
-_FACE = re.compile(r"(/(api|api/v1|api/docs|overview|run))?/*$")
+_FACE = re.compile(r"(/(api|api/v1|api/docs|overview|run|compare))?/*$")
 """Where in a server an address may lead: what people copy from a browser is an address of the server, too."""
 _ANOTHER = "check the address (--server, PHASEGATE_URL): it is the one that `phasegate serve` says when it starts"
 
@@ -124,11 +126,36 @@ class RemoteService:
 
     def run(self, run_id: str) -> RunRef:
         """One run by its id, or the beginning of it."""
-        return self._get(RunRef, f"runs/{quote(run_id, safe='')}")
+        return self._get(RunRef, _path("runs", run_id))
 
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase?"""
-        return self._get(Verdict, f"runs/{quote(run_id, safe='')}/verdict", phase=phase)
+        return self._get(Verdict, _path("runs", run_id, "verdict"), phase=phase)
+
+    def compare(self, run_id: str, before: str | None = None, phase: str | None = None) -> CompareView:
+        """What changed in a run, beside its baseline or the run ``before``?"""
+        return self._get(CompareView, _path("runs", run_id, "compare"), phase=phase, **{"with": before})
+
+    def baseline(self, run_id: str) -> BaselineRef:
+        """What a run is held against."""
+        return self._get(BaselineRef, _path("runs", run_id, "baseline"))
+
+    def history(
+        self,
+        service: str,
+        phase: str | None = None,
+        *,
+        test: str | None = None,
+        branch: str | None = None,
+        environment: str | None = None,
+    ) -> ServiceHistory:
+        """A service over its runs."""
+        narrowed = {"phase": phase, "test": test, "branch": branch, "environment": environment}
+        return self._get(ServiceHistory, _path("services", service, "history"), **narrowed)
+
+    def decisions(self, run_id: str | None = None) -> tuple[Decision, ...]:
+        """What was decided about runs, newest first."""
+        return self._get(tuple[Decision, ...], "decisions", run=run_id)
 
     def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
         """Which services are ready for a phase?"""
@@ -174,7 +201,12 @@ class RemoteDesk:
 
     def delete(self, run_id: str, reason: str) -> RunRef:
         """Delete a run; what it was."""
-        return self._connection.ask(RunRef, "DELETE", f"runs/{quote(run_id, safe='')}", params={"reason": reason})
+        return self._connection.ask(RunRef, "DELETE", _path("runs", run_id), params={"reason": reason})
+
+    def decide(self, run_id: str, kind: DecisionKind, reason: str) -> Decision:
+        """Decide what a run is to later ones, and say why."""
+        told = {"kind": kind, "reason": reason}
+        return self._connection.ask(Decision, "POST", _path("runs", run_id, "decisions"), params=told)
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Send the recorded runs of the demo; the server judges them by its own slo.yaml."""
@@ -195,6 +227,11 @@ def _server_of(url: str) -> str:
     if not usable:
         raise wrong
     return parts._replace(path=_FACE.sub("", parts.path), query="", fragment="").geturl()
+
+
+def _path(*parts: str) -> str:
+    """A path of these parts, whatever they hold."""
+    return "/".join(quote(part, safe="") for part in parts)
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:

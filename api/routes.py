@@ -21,11 +21,12 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
-from data.model import RunMeta
+from data.model import Decision, DecisionKind, RunMeta
 from desk import Desk, labels
 from ingest.service import Upload
 from settings import VERSION
-from slo.model import ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
+from slo.comparison import CompareView, ServiceHistory
+from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 
 GetDesk = Callable[[], Desk]
 
@@ -73,6 +74,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         redoc_url=None,
     )
     api.include_router(_questions(get_desk), prefix="/v1")
+    api.include_router(_comparisons(get_desk), prefix="/v1")
     api.include_router(_changes(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -122,6 +124,30 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     return router
 
 
+def _comparisons(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/runs/{run}/compare", summary="What changed in the run, beside its baseline or another run?")
+    def compare(run: str, with_: Annotated[_Text, Query(alias="with")] = None, phase: _Text = None) -> CompareView:
+        return get_desk().service.compare(run, with_, phase)
+
+    @router.get("/runs/{run}/baseline", summary="Which runs is the run held against?")
+    def baseline(run: str) -> BaselineRef:
+        return get_desk().service.baseline(run)
+
+    @router.get("/decisions", summary="What was decided about runs, newest first")
+    def decisions(run: _Text = None) -> tuple[Decision, ...]:
+        return get_desk().service.decisions(run)
+
+    @router.get("/services/{service:path}/history", summary="A service over its runs: what moved, creeps and wavers?")
+    def history(
+        service: str, phase: _Text = None, test: _Text = None, branch: _Text = None, environment: _Text = None
+    ) -> ServiceHistory:
+        return get_desk().service.history(service, phase, test=test, branch=branch, environment=environment)
+
+    return router
+
+
 def _changes(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
@@ -148,6 +174,15 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         if not answer.created:
             response.status_code = 200
         return answer
+
+    @router.post("/runs/{run}/decisions", status_code=201, summary="Decide what a run is to later ones, and say why")
+    def decide(run: str, kind: DecisionKind, reason: _Text = None) -> Decision:
+        """What later runs are held against follows from the last decision.
+
+        ``invalidated``: it enters no baseline, until it is ``restored``. ``pinned``: it is the baseline of its test;
+        ``started``: the baseline begins anew with it; ``released``: neither any more.
+        """
+        return get_desk().decide(run, kind, reason or "")
 
     @router.delete("/runs/{run}", summary="Delete a run, for good")
     def delete(run: str, reason: _Text = None) -> RunRef:
@@ -192,7 +227,8 @@ def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refused(
-                "uploads and deletions need a token", help="send it as `Authorization: Bearer ...` (PHASEGATE_TOKEN)"
+                "uploads, deletions and decisions need a token",
+                help="send it as `Authorization: Bearer ...` (PHASEGATE_TOKEN)",
             )
         origin = request.headers.get("origin")
         if not token and origin and urlsplit(origin).netloc != request.headers.get("host"):

@@ -1,7 +1,7 @@
-"""``python -m bench``: how fast and small ingest is, and whether the service answers meanwhile; ``--help`` for more.
+"""``python -m bench``: ingest's speed and size, whether the service answers meanwhile, and what comparisons find.
 
-Prints a table of each, and writes what was found as JSON into ``bench/results``. ``make bench`` runs both on a k6 file
-of 2 GiB, which it makes first; ``--quick`` on one of 200 MB shows in a minute that everything works.
+Prints tables of each, and writes what was found as JSON into ``bench/results``. ``make bench`` runs all; the first two
+on a k6 file of 2 GiB, which it makes first, or of 200 MB (``--quick``), which shows in a minute that they work.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import ingest, serving
+from bench import detection, ingest, serving
 from bench.make_k6_file import GIB, RESULTS, k6_file
 
 QUICK_BYTES = 200_000_000
-BENCHMARKS = ("ingest", "serving")
+BENCHMARKS = ("ingest", "serving", "detection")
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure ingest and serving.")
-    parser.add_argument("benchmarks", nargs="*", metavar="|".join(BENCHMARKS), help="which to run (default: both)")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure ingest, serving and detection.")
+    parser.add_argument("benchmarks", nargs="*", metavar="|".join(BENCHMARKS), help="which to run (default: all)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--bytes", type=int, default=2 * GIB, help="size of the k6 file (default: 2 GiB)")
     size.add_argument("--quick", action="store_const", dest="bytes", const=QUICK_BYTES, help="a k6 file of 200 MB")
@@ -37,19 +37,26 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def _file(options: argparse.Namespace, console: Console) -> Path:
+    with console.status("making a k6 file"):
+        return k6_file(options.bytes, options.results)
+
+
 def main() -> None:
     options = _options()
     console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 150)
-    with console.status("making a k6 file"):
-        file = k6_file(options.bytes, options.results)
+    options.results.mkdir(parents=True, exist_ok=True)
     found: dict[str, object] = {}
     for name in options.benchmarks or BENCHMARKS:
-        if name == "ingest":
-            ingested = ingest.measure(file, options.rounds, console)
+        if name == "detection":
+            found[name] = detected = detection.measure_folders()
+            detection.show(detected, console)
+        elif name == "ingest":
+            ingested = ingest.measure(_file(options, console), options.rounds, console)
             ingest.show(ingested, console)
             found[name] = asdict(ingested) | {"bars": ingested.bars}
         else:
-            served = serving.measure(file, options.idle, console)
+            served = serving.measure(_file(options, console), options.idle, console)
             serving.show(served, console)
             found[name] = asdict(served) | {"bars": served.bars}
         (options.results / f"{name}.json").write_text(json.dumps(found[name], indent=2) + "\n")

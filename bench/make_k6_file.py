@@ -25,6 +25,8 @@ from examples.nightbff.record import RUNS
 RESULTS = Path(__file__).parent / "results"
 GIB = 1 << 30
 _NS_PER_S = 10**9
+_DAY_NS = 86_400 * _NS_PER_S
+_COPIES = 1_000_000  # more than a file has, so that each night draws numbers of its own
 _SPREAD = 0.05
 _PAUSE_NS = 7_123_457  # between copies; odd, so that no two copies share the fractions of their seconds
 
@@ -61,24 +63,28 @@ class Recording:
     teardown: list[Point]
 
 
-def k6_file(size: int, folder: Path = RESULTS) -> Path:
-    """A k6 NDJSON file of at least ``size`` bytes; made once, and again when recordings or this module change."""
+def k6_file(size: int, folder: Path = RESULTS, night: int = 0) -> Path:
+    """A k6 NDJSON file of at least ``size`` bytes; made once, and again when recordings or this module change.
+
+    Those of other nights begin a day later each, and differ as copies do.
+    """
     sources = sorted(RUNS.glob("*-healthy.json.gz"))
     made_of = sha256(b"".join(path.read_bytes() for path in [*sources, Path(__file__)])).hexdigest()
-    target = folder / f"k6-{size}-{made_of[:8]}.json"
+    name = f"k6-{size}" + (f"-night{night}" if night else "")
+    target = folder / f"{name}-{made_of[:8]}.json"
     if not target.exists():
         folder.mkdir(exist_ok=True)
-        for old in folder.glob(f"k6-{size}-*"):
+        for old in folder.glob(f"{name}-????????.json"):
             old.unlink()
         partial = target.with_suffix(".partial")
-        _write(partial, [_recording(gzip.decompress(path.read_bytes())) for path in sources], size)
+        _write(partial, [_recording(gzip.decompress(path.read_bytes())) for path in sources], size, night)
         partial.rename(target)
     return target
 
 
-def _write(target: Path, recordings: list[Recording], size: int) -> None:
+def _write(target: Path, recordings: list[Recording], size: int, night: int) -> None:
     first = recordings[0]
-    at_ns = first.start_ns
+    at_ns = first.start_ns + night * _DAY_NS
     definitions = {name: line for recording in recordings for name, line in recording.definitions.items()}
     with target.open("wb") as file:
         file.writelines(line + b"\n" for line in definitions.values())
@@ -86,7 +92,7 @@ def _write(target: Path, recordings: list[Recording], size: int) -> None:
         for number, recording in enumerate(cycle(recordings), start=1):
             if file.tell() >= size:
                 break
-            file.writelines(_moved(recording.load, at_ns, Random(number)))
+            file.writelines(_moved(recording.load, at_ns, Random(number + night * _COPIES)))
             at_ns += recording.length_ns + _PAUSE_NS
         file.writelines(_moved(first.teardown, at_ns - first.length_ns, Random(0)))
 

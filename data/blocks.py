@@ -5,6 +5,7 @@
     blocks/<run id>/manifest.json      the run's record (``data.model.RunRecord``) and the checksum of every part
                     part-0.parquet     series_id BIGINT, t TIMESTAMPTZ, v DOUBLE; sorted by series and time; zstd
                     amendments.json    what is said of the run by now, if more was said after it was stored
+                    decisions.json     what people decided about it, if anything
 
 A block is built in the spool, made durable, and renamed into place. The rename is the moment it exists: the catalog
 follows, at once or when the store is opened next. Its end is the moment its manifest goes.
@@ -23,7 +24,7 @@ import blake3
 from pydantic import TypeAdapter, ValidationError
 
 from data.errors import FULL, NoSpace, StoreError
-from data.model import Run, RunMeta, RunRecord
+from data.model import Decision, Run, RunMeta, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 AMENDMENTS = "amendments.json"
+DECISIONS = "decisions.json"
 PARTS = "part-*.parquet"
 _CHUNK = 1 << 20
 _AGAIN = "delete the run (`phasegate runs delete`), then ingest it again"
@@ -59,6 +61,7 @@ class _Parts:
 _manifest = TypeAdapter(Manifest)
 _parts = TypeAdapter(_Parts)
 _meta = TypeAdapter(RunMeta)
+_decisions = TypeAdapter(list[Decision])
 
 
 @contextmanager
@@ -193,14 +196,7 @@ def amend(folder: Path, meta: RunMeta) -> None:
         StoreError: there is no such block, or the disk fails.
         NoSpace: the disk is full.
     """
-    if not folder.is_dir():
-        raise missing(folder.name)
-    written = folder / f"{AMENDMENTS}.new"
-    with at_disk(f"amend run {folder.name}"):
-        written.write_bytes(_meta.dump_json(meta))
-        _sync(written)
-        written.replace(folder / AMENDMENTS)
-        _sync(folder)
+    _keep(folder, AMENDMENTS, _meta.dump_json(meta))
 
 
 def amendments(folder: Path) -> RunMeta | None:
@@ -215,6 +211,37 @@ def amendments(folder: Path) -> RunMeta | None:
         return None
     except (OSError, ValidationError) as error:
         raise StoreError(f"{AMENDMENTS} of block {folder.name} cannot be read", help="repair or remove it") from error
+
+
+def decide(folder: Path, decision: Decision) -> None:
+    """Keep a decision beside the manifest, after those before it. Raises as :func:`amend` does."""
+    _keep(folder, DECISIONS, _decisions.dump_json([*decisions(folder), decision]))
+
+
+def decisions(folder: Path) -> list[Decision]:
+    """What was decided about a block's run, oldest first.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return _decisions.validate_json((folder / DECISIONS).read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"{DECISIONS} of block {folder.name} cannot be read", help="repair or remove it") from error
+
+
+def _keep(folder: Path, name: str, content: bytes) -> None:
+    """Write a file beside the manifest, durably; an interruption leaves the one before."""
+    if not folder.is_dir():
+        raise missing(folder.name)
+    written = folder / f"{name}.new"
+    with at_disk(f"amend run {folder.name}"):
+        written.write_bytes(content)
+        _sync(written)
+        written.replace(folder / name)
+        _sync(folder)
 
 
 def amended(run: Run, meta: RunMeta) -> Run:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from data.model import Artefact, Metric, MetricStats, Run, RunMeta, RunRecord, Series, SummaryValue, Threshold
+from data.model import Artefact, Decision, Metric, MetricStats, Run, RunMeta, RunRecord, Series, SummaryValue, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,10 @@ measurements = _table(
     run_id=sa.String, service=sa.String, sli=sa.String, stat=sa.String, include=sa.String,
     rule_version=sa.Integer, n=sa.BigInteger, count=sa.BigInteger, value=sa.Double, unit=sa.String,
     ci_low=sa.Double, ci_high=sa.Double, ci_method=sa.String, value_ok=sa.Double, n_ok=sa.BigInteger, problem=sa.String,
+    profile=sa.String,
 )  # fmt: skip
+assessments = _table("assessments", run_id=sa.String, rule_version=sa.Integer, doubt=sa.String, shape=sa.String)
+decisions = _table("decisions", run_id=sa.String, kind=sa.String, reason=sa.String, at=_time)
 verdicts = _table(
     "verdicts",
     run_id=sa.String, phase=sa.String, config_digest=sa.String, rule_version=sa.Integer, verdict=sa.String,
@@ -65,6 +68,7 @@ verdicts = _table(
 )  # fmt: skip
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
+_BEGAN = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL
 TABLES: tuple[sa.Table, ...] = tuple(_schema.sorted_tables)
 
 
@@ -81,7 +85,10 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class StoredMeasurement:
-    """One row of ``measurements``: an SLI of one run, in ``unit``. ``problem`` says why ``value`` is absent."""
+    """One row of ``measurements``: an SLI of one run, in ``unit``. ``problem`` says why ``value`` is absent.
+
+    ``profile`` is what later runs are compared with, as JSON text.
+    """
 
     run_id: str
     service: str | None
@@ -99,6 +106,17 @@ class StoredMeasurement:
     value_ok: float | None
     n_ok: int | None
     problem: str | None
+    profile: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredAssessment:
+    """One row of ``assessments``: why a run alone is not believed (``None``: it is), and its shape as JSON text."""
+
+    run_id: str
+    rule_version: int
+    doubt: str | None
+    shape: str
 
 
 @dataclass(frozen=True)
@@ -145,8 +163,19 @@ def add_run(connection: sa.Connection, record: RunRecord) -> None:
 def amend_run(connection: sa.Connection, run: Run) -> None:
     """Write what is said of a run by now, and drop what was concluded when it was less."""
     connection.execute(runs.update().where(runs.c.id == run.id).values(_row(run)))
-    for table in (measurements, verdicts):
+    for table in (measurements, assessments, verdicts):
         connection.execute(table.delete().where(table.c.run_id == run.id))
+
+
+def forget_verdicts(connection: sa.Connection, run: Run, *, later: bool = False) -> None:
+    """Drop the verdicts of all runs of the same test, which may have been compared with this one.
+
+    ``later``: only of those that began after it.
+    """
+    same = [runs.c[name].is_not_distinct_from(getattr(run.meta, name)) for name in ("service", "test", "environment")]
+    if later:
+        same.append(min(run.started_at or run.received_at, run.received_at) < _BEGAN)
+    connection.execute(verdicts.delete().where(verdicts.c.run_id.in_(sa.select(runs.c.id).where(*same))))
 
 
 def delete_run(connection: sa.Connection, run_id: str) -> None:
@@ -184,8 +213,29 @@ def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) ->
     if where.service is not None:
         named = _dump(where.service)
         query = query.where(sa.or_(runs.c.service == where.service, runs.c.services.contains(named, autoescape=True)))
-    newest = sa.func.least(runs.c.started_at, runs.c.received_at).desc()  # passes over what is NULL
-    return [_run(row) for row in connection.execute(query.order_by(newest, runs.c.id).limit(limit)).mappings()]
+    return [_run(row) for row in connection.execute(query.order_by(_BEGAN.desc(), runs.c.id).limit(limit)).mappings()]
+
+
+def read_decisions(connection: sa.Connection, run_id: str | None = None) -> list[Decision]:
+    """What was decided about a run, or about all of them, oldest first."""
+    query = sa.select(decisions).order_by(decisions.c.at)
+    if run_id is not None:
+        query = query.where(decisions.c.run_id == run_id)
+    return [Decision(**row) for row in connection.execute(query).mappings()]
+
+
+def replace_decisions(connection: sa.Connection, run_id: str, decided: Sequence[Decision]) -> None:
+    """Make these all that was decided about a run."""
+    connection.execute(decisions.delete().where(decisions.c.run_id == run_id))
+    add_rows(connection, decisions, [asdict(one) for one in decided])
+
+
+def read_assessments(connection: sa.Connection, run_ids: Sequence[str], rule_version: int) -> list[StoredAssessment]:
+    """What was found about some runs under one version of the rules."""
+    found = connection.execute(
+        sa.select(assessments).where(assessments.c.run_id.in_(run_ids), assessments.c.rule_version == rule_version)
+    )
+    return [StoredAssessment(**row) for row in found.mappings()]
 
 
 def known(connection: sa.Connection, run_ids: Iterable[str]) -> set[str]:

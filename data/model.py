@@ -12,10 +12,12 @@ from typing import Literal
 
 ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
 MetricKind = Literal["trend", "rate", "counter", "gauge"]
+DecisionKind = Literal["invalidated", "restored", "pinned", "started", "released"]
 MetricType = MetricKind | Literal["unknown"]
 MetricContains = Literal["time", "data", "default"]
 
 _SERVER_ERROR = 500
+_GRPC_OK = "0"
 
 SAMPLE_KINDS: frozenset[ArtefactKind] = frozenset({"k6-json", "k6-csv"})
 """Artefacts that hold samples; the others only sum a run up."""
@@ -135,6 +137,8 @@ class Series:
         if expected := self.tags.get("expected_response"):
             return expected == "false"
         status = self.tags.get("status", "")
+        if self.metric.startswith("grpc_"):
+            return status not in {"", _GRPC_OK}
         return self.error_code is not None or (
             status.isdecimal() and (int(status) == 0 or int(status) >= _SERVER_ERROR)
         )
@@ -171,6 +175,20 @@ class Run:
     points: int
     k6_version: str | None = None
     script_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What somebody decided about a run, and why.
+
+    ``invalidated``: it enters no baseline (``restored``: it may again). ``pinned``: it is the baseline of its test;
+    ``started``: the rolling baseline of its test begins with it; ``released``: neither any more.
+    """
+
+    run_id: str
+    kind: DecisionKind
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True)

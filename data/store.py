@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from data.catalog import RunFilter, StoredConfig, StoredMeasurement, StoredVerdict
-    from data.model import Run, RunMeta, RunRecord
+    from data.catalog import RunFilter, StoredAssessment, StoredConfig, StoredMeasurement, StoredVerdict
+    from data.model import Decision, Run, RunMeta, RunRecord
 
 SHORTEST_PREFIX = 4
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded")
@@ -98,6 +98,7 @@ class Store:
             try:
                 with self._transaction() as connection:
                     catalog.add_run(connection, record)
+                    catalog.forget_verdicts(connection, record.run, later=True)
             except PhasegateError:
                 blocks.remove(target)
                 raise
@@ -112,7 +113,9 @@ class Store:
         amended = blocks.amended(run, meta)
         with self._write() as connection:
             blocks.amend(self._blocks / run.id, meta)  # first: opening the store makes up for what the catalog missed
+            catalog.forget_verdicts(connection, run)
             catalog.amend_run(connection, amended)
+            catalog.forget_verdicts(connection, amended)
         return amended
 
     def delete_run(self, run_id: str, reason: str) -> None:
@@ -122,9 +125,25 @@ class Store:
             StoreError: the disk or the catalog fails.
         """
         with self._write() as connection:
+            run = catalog.read_run(connection, run_id)
             blocks.remove(self._blocks / run_id)
+            catalog.forget_verdicts(connection, run)
             catalog.delete_run(connection, run_id)
         _log.warning("run deleted", run=run_id, reason=reason)
+
+    def decide(self, decision: Decision) -> None:
+        """Keep a decision about a run, and drop the verdicts that it may turn.
+
+        Raises:
+            StoreError: the disk or the catalog fails, or the run's block is missing.
+            NoSpace: the disk is full.
+        """
+        folder = self._blocks / decision.run_id
+        with self._write() as connection:
+            blocks.decide(folder, decision)  # first: opening the store makes up for what the catalog missed
+            catalog.replace_decisions(connection, decision.run_id, blocks.decisions(folder))
+            catalog.forget_verdicts(connection, catalog.read_run(connection, decision.run_id))
+        _log.warning("decided", run=decision.run_id, kind=decision.kind, reason=decision.reason)
 
     def has_run(self, run_id: str) -> bool:
         """Is a run with exactly this id stored?"""
@@ -172,6 +191,16 @@ class Store:
         with self._read() as connection:
             return catalog.read_measurements(connection, run_ids, rule_version)
 
+    def decisions(self, run_id: str | None = None) -> list[Decision]:
+        """What was decided about a run, or about all of them, oldest first."""
+        with self._read() as connection:
+            return catalog.read_decisions(connection, run_id)
+
+    def assessments(self, run_ids: Sequence[str], rule_version: int) -> list[StoredAssessment]:
+        """What was found about some runs under one version of the rules."""
+        with self._read() as connection:
+            return catalog.read_assessments(connection, run_ids, rule_version)
+
     def verdicts(
         self, run_ids: Sequence[str], phase: str, config_digest: str, rule_version: int
     ) -> dict[str, StoredVerdict]:
@@ -179,18 +208,27 @@ class Store:
         with self._read() as connection:
             return catalog.read_verdicts(connection, run_ids, phase, config_digest, rule_version)
 
-    def add_judgement(
-        self, config: StoredConfig, measured: Sequence[StoredMeasurement], verdicts: Sequence[StoredVerdict]
-    ) -> None:
-        """Keep new measurements and verdicts, and the slo.yaml they rest on, in one transaction.
+    def add_measurements(self, measured: Sequence[StoredMeasurement], assessed: Sequence[StoredAssessment]) -> None:
+        """Keep what was measured and found of runs. Of a run that was deleted meanwhile nothing is kept."""
+        if measured or assessed:
+            with self._write() as connection:
+                self._add(connection, catalog.measurements, measured)
+                self._add(connection, catalog.assessments, assessed)
 
-        Of a run that was deleted meanwhile nothing is kept.
-        """
+    def add_verdicts(self, config: StoredConfig, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep verdicts and the slo.yaml they rest on. Of a run that was deleted meanwhile nothing is kept."""
         with self._write() as connection:
-            there = catalog.known(connection, {m.run_id for m in measured} | {v.run_id for v in verdicts})
             catalog.remember_config(connection, config)
-            catalog.add_rows(connection, catalog.measurements, [asdict(m) for m in measured if m.run_id in there])
-            catalog.add_rows(connection, catalog.verdicts, [asdict(v) for v in verdicts if v.run_id in there])
+            self._add(connection, catalog.verdicts, verdicts)
+
+    @staticmethod
+    def _add(
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[StoredMeasurement] | Sequence[StoredAssessment] | Sequence[StoredVerdict],
+    ) -> None:
+        there = catalog.known(connection, {row.run_id for row in rows})
+        catalog.add_rows(connection, table, [asdict(row) for row in rows if row.run_id in there])
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -249,13 +287,18 @@ class Store:
                     record = blocks.read_whole(folder).record
                     with self._write() as connection:
                         catalog.add_run(connection, record)
+                        catalog.replace_decisions(connection, folder.name, blocks.decisions(folder))
                 else:
                     shutil.rmtree(folder, ignore_errors=True)
             except StoreError as error:
                 _log.warning("block left alone", block=folder.name, reason=error.message)
 
     def _catch_up(self, folder: Path) -> None:
-        """Tell the catalog of amendments that a crash kept from it."""
+        """Tell the catalog of amendments and decisions that a crash kept from it."""
+        if (decided := blocks.decisions(folder)) != self.decisions(folder.name):
+            with self._write() as connection:
+                catalog.replace_decisions(connection, folder.name, decided)
+                catalog.forget_verdicts(connection, catalog.read_run(connection, folder.name))
         if meta := blocks.amendments(folder):
             run = self.find_run(folder.name)
             if run.meta != meta:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import streamlit as st
 
 import desk
 from data.errors import NotFound
-from pages.components import banner, escape, figures, frame, objectives, phases, runs, states, tables
-from slo import numbers
-from slo.model import RunRef, RunView
+from pages.components import banner, compared, escape, figures, frame, objectives, phases, runs, states, tables
+from slo.model import RunView
 
 
 def main() -> None:
@@ -30,7 +27,7 @@ def main() -> None:
 
 
 def _run(view: RunView) -> None:
-    _heading(view.run)
+    runs.heading(view.run, "run")
     if view.verdict:
         _judged_by(view, view.verdict.phase)
         banner.verdict(view.verdict, runs.name(view.run) or "This run")
@@ -40,22 +37,13 @@ def _run(view: RunView) -> None:
     banner.measurement(view.measurement, view.run.requests)
     if view.verdict:
         objectives.show(view.verdict)
+        compared.with_baseline(view.verdict)
     if view.measurement.state == "invalid":
         banner.not_judged()
     figures.over_time(view)
     figures.endpoints(view.endpoints)
     figures.errors(view.errors)
     _about(view)
-
-
-def _heading(run: RunRef) -> None:
-    name = runs.name(run)
-    st.title(escape.markdown(f"{name}: run {run.id}" if name else f"Run {run.id}"), anchor=False)
-    many = numbers.things(len(run.services), "service") if len(run.services) != 1 else None
-    test = run.test if run.test != name else None
-    parts = [run.environment, runs.place(run), test, many, numbers.seconds(run.duration_s)]
-    where = " · ".join(escape.markdown(part) for part in parts if part)
-    st.caption(f"{where} · {numbers.ago(run.started_at, datetime.now(UTC))}")
 
 
 def _judged_by(view: RunView, phase: str) -> None:
@@ -75,7 +63,7 @@ def _about(view: RunView) -> None:
     with st.expander("About this run"):
         st.table(tables.about(view.run, view.artefacts), border="horizontal", alt="What is known of this run")
         st.markdown("A link to this page:")
-        st.code(f"{frame.server_url()}/{frame.run_href(view.run, phase)}", language=None, wrap_lines=True)
+        st.code(f"{frame.server_url()}/{frame.run_href(view.run.id, phase)}", language=None, wrap_lines=True)
         if phase:
             st.markdown(f"The same in a terminal, or [as JSON]({frame.verdict_href(view.run, phase)}):")
             asked = f"./phasegate verdict {view.run.id} --phase {phase} --server {frame.server_url()}"

@@ -1,22 +1,32 @@
-"""The terminal: answers to standard output, as text or JSON; progress, notes and errors to standard error."""
+"""The terminal: answers to standard output, as text or JSON; progress, notes and errors to standard error.
+
+What others named a run or a service must not steer the terminal: control characters and the marks that turn the
+direction of writing around are shown as ``�``.
+"""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.segment import Segment
+from rich.text import Text
 
-from reports.text import WIDTH
+from reports.layout import WIDTH
 from slo.documents import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType
+
+_STEERING = {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}
+_SHOWN = dict.fromkeys(_STEERING, "�")
 
 out = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -29,17 +39,33 @@ class Format(StrEnum):
     json = "json"
 
 
+@dataclass(frozen=True)
+class _Harmless:
+    """What is rendered, with its own colours and nothing else that a terminal obeys."""
+
+    rendered: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self.rendered, options):
+            yield Segment(segment.text.translate(_SHOWN), segment.style, segment.control)
+
+
+def write(rendered: RenderableType) -> None:
+    """Answer with text for people."""
+    out.print(_Harmless(rendered))
+
+
 def show(document: object, output: Format, rendered: RenderableType) -> None:
     """Answer with a document, or with what it says to people."""
     if output is Format.json:
         sys.stdout.write(to_json(document, indent=2) + "\n")
     else:
-        out.print(rendered)
+        write(rendered)
 
 
 def say(line: str) -> None:
     """One line on standard error, whatever it holds; as long as it is, so that it can be searched for."""
-    err.print(line, markup=False, soft_wrap=True)
+    err.print(_Harmless(Text(line)), soft_wrap=True)
 
 
 @contextmanager

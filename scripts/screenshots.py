@@ -1,4 +1,4 @@
-"""Take the pictures in ``docs/images``: the demo's overview and the run it says to look at next, light and dark."""
+"""Take the pictures in ``docs/images``: the demo's overview, the run to look at next, and what changed in event."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ PHASEGATE = ROOT / "phasegate"
 PORT = 8599
 ADDRESS = f"http://127.0.0.1:{PORT}"
 START_S = 60
+WIDTH_PX, TALLEST_PX = 1280, 1900
 DRAW_MS = 1000  # charts fade in after the script has ended
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -54,22 +55,28 @@ def wait_until_it_answers() -> None:
 
 
 def take(page: Page, name: str) -> None:
-    """One picture of the whole page, once everything is drawn."""
+    """One picture of the page from its top, once everything is drawn."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.wait_for_timeout(DRAW_MS)
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+    page.set_viewport_size({"width": WIDTH_PX, "height": min(height, TALLEST_PX)})
+    page.wait_for_timeout(DRAW_MS)
+    page.screenshot(path=IMAGES / f"{name}.png")
     print(f"docs/images/{name}.png")
 
 
 def take_all(browser: Browser) -> None:
-    """Both pages in both themes."""
+    """Every page in both themes."""
+    runs = httpx2.get(f"{ADDRESS}/api/v1/runs", params={"test": "event-crud", "limit": 1}, timeout=30).json()
     for theme in THEMES:
-        page = browser.new_page(color_scheme=theme, viewport={"width": 1280, "height": 900})
+        page = browser.new_page(color_scheme=theme, viewport={"width": WIDTH_PX, "height": 900})
         page.goto(f"{ADDRESS}/?phase=7A")
         take(page, f"overview-{theme}")
         page.get_by_role("link", name=re.compile("^Next: ")).click()
         page.wait_for_url("**/run?*")
         take(page, f"run-{theme}")
+        page.goto(f"{ADDRESS}/compare?run={runs[0]['id']}&phase=7A")
+        take(page, f"compare-{theme}")
         page.close()
 
 

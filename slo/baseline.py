@@ -2,21 +2,22 @@
 
 A run that is invalid or suspect never enters a baseline, nor does one that was taken out by hand. Neither does a run
 whose test was another one than that of the others: of the runs looked back on, the largest set counts in which each is
-what the older ones are.
+what the older ones are. Somebody may choose one run instead (pinned), or the run with which all begins anew (started).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from slo.rules.against import find_against
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from data.model import Run
-    from slo.plan import Baseline
+    from data.model import Decision, Run
+    from slo.model import BaselineKind
+    from slo.plan import Baseline, Config
     from slo.shape import Shape
 
 LOOK_BACK = 2
@@ -25,44 +26,87 @@ MOST_REPEATS = 4
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a run is compared with, newest first. ``repeats`` are earlier runs of the same commit, judged together."""
+class Assessed:
+    """What is known of a run alone: its shape, and why it is not believed (``None``: it is)."""
 
-    kind: Literal["rolling", "pinned"] = "rolling"
+    shape: Shape
+    doubt: str | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a run is compared with, newest first. ``repeats`` are earlier runs of the same commit, judged together.
+
+    ``reason`` is that of the decision in force; ``left_out`` are runs that do not count, with why.
+    """
+
+    kind: BaselineKind = "none"
     runs: tuple[Shape, ...] = ()
     repeats: tuple[Shape, ...] = ()
+    reason: str = ""
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
-def candidates(run: Run, others: Iterable[Run], rule: Baseline) -> list[Run]:
-    """Earlier runs of the same test, service and environment on the branch of the baseline, newest first.
+def same_test(run: Run, others: Iterable[Run]) -> list[Run]:
+    """Runs of the same test, service and environment that began before it, on whatever branch, newest first."""
+    return sorted(
+        (one for one in others if one.id != run.id and _test_of(one) == _test_of(run) and began(one) < began(run)),
+        key=began,
+        reverse=True,
+    )
 
-    Where runs carry no branch, those without one count.
+
+def candidates(run: Run, earlier: Iterable[Run], config: Config | None, rule: Baseline) -> list[Run]:
+    """Of :func:`same_test`, those on the branch of the baseline and of the phases that it asks for.
+
+    Where runs carry no branch, those without one count. Runs of the same commit are repeats, whatever their branch.
     """
     branches = {rule.branch, None} if run.meta.branch is None else {rule.branch}
+    phases = _phases(run, config, rule)
     return [
         other
-        for other in others
-        if other.id != run.id
-        and _began(other) < _began(run)
-        and other.meta.branch in branches
-        and _test_of(other) == _test_of(run)
+        for other in earlier
+        if _is_repeat(run, other) or (other.meta.branch in branches and (phases is None or other.meta.phase in phases))
     ]
 
 
-def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, believed: Callable[[Run], Shape | None]) -> Past:
-    """The baseline of a run among its candidates; ``believed`` gives a run's shape, or ``None`` if it is in doubt."""
+def decision_in_force(run: Run, earlier: Sequence[Run], decisions: Iterable[Decision]) -> Decision | None:
+    """The last decision about the baseline of a run's test; ``decisions`` are in order of time.
+
+    A decision about a run holds from that run on, and so does the one that starts a baseline for that run itself.
+    """
+    ids = {other.id for other in earlier}
+    last: Decision | None = None
+    for one in decisions:
+        own = one.run_id == run.id and one.kind != "pinned"  # a run is not compared with itself
+        if one.kind in {"pinned", "started", "released"} and (one.run_id in ids or own):
+            last = one
+    return None if last and last.kind == "released" else last
+
+
+def past_of(
+    run: Run, earlier: Sequence[Run], rule: Baseline, assess: Callable[[Run], Assessed], decided: Decision | None = None
+) -> Past:
+    """The baseline of a run among its candidates, the newest first."""
+    left_out: list[tuple[str, str]] = []
     repeats: list[Shape] = []
     looked_at: list[Shape] = []
-    for other in earlier:
-        same = run.meta.commit is not None and other.meta.commit == run.meta.commit
+    for other in _within(run, earlier, decided):
+        same = _is_repeat(run, other)
         if same and len(repeats) >= MOST_REPEATS:
             continue
-        if (shape := believed(other)) is None:
+        assessed = assess(other)
+        if assessed.doubt is not None:
+            left_out.append((other.id, assessed.doubt))
             continue
-        (repeats if same else looked_at).append(shape)
+        (repeats if same else looked_at).append(assessed.shape)
         if len(looked_at) >= LOOK_BACK * rule.runs:
             break
-    return Past(runs=tuple(agreeing(looked_at)[: rule.runs]), repeats=tuple(repeats))
+    agreed = agreeing(looked_at)
+    left_out += [(one.run_id, "its test was another one") for one in looked_at if one not in agreed]
+    kept = tuple(agreed[: rule.runs])
+    kind: BaselineKind = "none" if not kept else "pinned" if decided and decided.kind == "pinned" else "rolling"
+    return Past(kind, kept, tuple(repeats), decided.reason if decided else "", tuple(left_out))
 
 
 def agreeing(newest_first: Sequence[Shape]) -> list[Shape]:
@@ -81,8 +125,35 @@ def agreeing(newest_first: Sequence[Shape]) -> list[Shape]:
     return best[::-1]
 
 
-def _began(run: Run) -> tuple[float, str]:
+def began(run: Run) -> tuple[float, str]:
+    """When a run began, as runs are ordered: by receipt where its clock ran ahead."""
     return min(run.started_at or run.received_at, run.received_at).timestamp(), run.id
+
+
+def _within(run: Run, earlier: Sequence[Run], decided: Decision | None) -> Sequence[Run]:
+    """The candidates that a decision leaves: the pinned run, or those since the start; repeats stay."""
+    if decided is None:
+        return earlier
+    if decided.kind == "pinned":
+        return [one for one in earlier if one.id == decided.run_id or _is_repeat(run, one)]
+    first = next((began(one) for one in earlier if one.id == decided.run_id), None)
+    if first is None:  # the run itself begins the baseline, or one on another branch does
+        return [one for one in earlier if _is_repeat(run, one)]
+    return [one for one in earlier if began(one) >= first]
+
+
+def _is_repeat(run: Run, other: Run) -> bool:
+    return run.meta.commit is not None and other.meta.commit == run.meta.commit
+
+
+def _phases(run: Run, config: Config | None, rule: Baseline) -> set[str | None] | None:
+    """The phases whose runs count; ``None`` for all of them."""
+    if rule.phase == "any":
+        return None
+    if rule.phase == "same":
+        return {run.meta.phase}
+    own = next((phase for phase in config.phases if phase.id == run.meta.phase), None) if config else None
+    return {*(own.after if own else ())}
 
 
 def _test_of(run: Run) -> tuple[str | None, str | None, str | None]:

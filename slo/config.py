@@ -12,12 +12,13 @@ import re
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from data.errors import ConfigError, NotFound
 from slo.phases import read_phases
-from slo.plan import Baseline, Config, Objective, Phase, Regression, ServiceInfo
+from slo.plan import Baseline, BaselinePhase, Config, Objective, Phase, Regression, ServiceInfo
 from slo.reader import Reader, optional
-from slo.source import InvalidConfig, Source, quoted
+from slo.source import ExpressionError, InvalidConfig, Source, quoted
 from slo.target import parse_quantity
 from slo.tree import MAX_BYTES, Leaf, Node, read_tree
 
@@ -120,21 +121,39 @@ def _links(r: Reader, node: Node, what: str) -> dict[str, str]:
 
 
 def _baseline(r: Reader, node: Node, what: str) -> Baseline:
-    fields = r.table(node, what, optional=("branch", "runs")) or {}
-    runs = optional(fields, "runs", r.integer)
-    if runs == 0:
-        r.note(fields["runs"], "bad-value", "a baseline needs at least one run")
-    return Baseline(optional(fields, "branch", r.name) or Baseline.branch, runs or Baseline.runs)
+    fields = r.table(node, what, optional=("branch", "runs", "phase")) or {}
+    return Baseline(
+        branch=optional(fields, "branch", r.name) or Baseline.branch,
+        runs=optional(fields, "runs", partial(_at_least_one, r)) or Baseline.runs,
+        phase=optional(fields, "phase", r.expression(_baseline_phase)) or Baseline.phase,
+    )
+
+
+def _at_least_one(r: Reader, node: Node, what: str) -> int | None:
+    number = r.integer(node, what)
+    if number == 0:
+        r.note(node, "bad-value", f"{what} is at least 1")
+    return number
+
+
+def _baseline_phase(text: str) -> BaselinePhase:
+    for known in get_args(BaselinePhase):
+        if text == known:
+            return known  # type: ignore[no-any-return]  # get_args cannot say what it gets
+    raise ExpressionError(
+        "bad-value", f"{quoted(text)} is not a choice of phases", (0, len(text)), help="any, same or previous"
+    )
 
 
 def _regression(r: Reader, node: Node, what: str) -> Regression:
-    fields = r.table(node, what, optional=("confidence", "min_change", "min_change_abs")) or {}
+    fields = r.table(node, what, optional=("confidence", "min_change", "min_change_abs", "confirm")) or {}
     confidence = optional(fields, "confidence", r.number)
     if confidence is not None and not _COIN_FLIP < confidence < 1:
         r.note(fields["confidence"], "bad-value", "`confidence` is between 0.5 and 1", help="write `confidence: 0.99`")
     given = {
         "confidence": confidence,
         "min_change_ratio": optional(fields, "min_change", r.expression(partial(parse_quantity, unit="ratio"))),
+        "confirm": optional(fields, "confirm", partial(_at_least_one, r)),
         "min_change_abs_ms": optional(fields, "min_change_abs", r.expression(partial(parse_quantity, unit="ms"))),
     }
-    return Regression(**{name: value for name, value in given.items() if value is not None})
+    return Regression(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

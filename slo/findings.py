@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slo.model import Measurement
-from slo.rules import course, files, requests
+from slo.rules import course, files, requests, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 RULES = (
     requests.unreachable,
     course.setup_failed,
-    requests.no_requests,
+    script.no_requests,
     requests.too_few_samples,
     requests.error_storm,
-    requests.checks_failed,
+    script.checks_failed,
     course.load_not_delivered,
     course.aborted,
     files.truncated,
@@ -31,7 +31,7 @@ RULES = (
     files.summary_mismatch,
     course.end_unknown,
     course.thresholds_crossed,
-    course.thresholds_on_nothing,
+    script.thresholds_on_nothing,
     files.cardinality,
 )
 """Every rule that one run alone can show, in the order in which their causes come."""

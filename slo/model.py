@@ -14,9 +14,11 @@ VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
 ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
 Severity = Literal["invalid", "suspect", "info"]
+ComparisonState = Literal["improved", "unchanged", "regressed", "inconclusive", "no_baseline", "not_comparable"]
+BaselineKind = Literal["rolling", "pinned", "named", "none"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 """Raised whenever the same inputs could be judged differently, so that what is stored of both is told apart."""
 
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}
@@ -79,6 +81,58 @@ class ObjectiveResult:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """One SLI of a run, its repeats taken together with it, against the runs of its baseline.
+
+    ``change``, its 95 % interval ``ci`` and ``detectable`` (the smallest worsening that this comparison finds in four
+    of five cases) are relative (0.1: 10 % more), of shares (``unit`` is ``ratio``) absolute (0.009: 0.9 points more).
+    ``noise`` is the change in units of the spread from run to run; ``confidence`` is what is left after the correction
+    for the number of comparisons, where a change is believed. ``suspected``: regressed, and slo.yaml asks for more runs
+    that show it. ``reason`` is one sentence; ``settle`` says what would settle an inconclusive one; ``method`` how it
+    was judged.
+    """
+
+    service: str | None
+    sli: str
+    stat: str
+    unit: str
+    state: ComparisonState
+    reason: str
+    value: float | None = None
+    baseline: float | None = None
+    change: float | None = None
+    ci: tuple[float, float] | None = None
+    detectable: float | None = None
+    noise: float | None = None
+    confidence: float | None = None
+    higher_is_worse: bool = True
+    suspected: bool = False
+    method: str = ""
+    settle: str = ""
+    baseline_runs: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BaselineRef:
+    """The runs that a run is held against, newest first, and since when they are from.
+
+    ``kind``: the last valid runs of the test (``rolling``), one that somebody chose (``pinned``), one named in the
+    question (``named``), or there is none. ``reason`` is that of the decision in force, or why there is none.
+    ``repeats`` are earlier runs of the same commit, judged together with the run. ``left_out`` are runs of the same
+    test that do not count, each with why.
+    """
+
+    kind: BaselineKind
+    runs: tuple[str, ...] = ()
+    oldest_at: datetime | None = None
+    newest_at: datetime | None = None
+    reason: str = ""
+    repeats: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class RunRef:
     """Which run: what was said of it at upload, and what its samples say."""
 
@@ -114,11 +168,12 @@ class Verdict:
     next_steps: tuple[str, ...]
     measurement: Measurement
     objectives: tuple[ObjectiveResult, ...]
-    comparisons: tuple[dict[str, str], ...]
+    comparisons: tuple[Comparison, ...]
     scope: tuple[str, ...]
     out_of_scope: int
     judged_at: datetime
     notes: tuple[str, ...] = ()
+    baseline: BaselineRef | None = None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MISSING: Final = "–"
 _MINUS: Final = "−"
+_SIGNS: Final = f"+{_MINUS}"
 _MAX_DECIMALS: Final = 9
 _MINUTE_S, _HOUR_S, _DAY_S, _MONTH_S = 60, 3_600, 86_400, 30 * 86_400
+
+# Up to which size in percent or in points of a share how many decimals a change is worth.
+_PERCENT_DECIMALS: Final = ((10.0, 1),)
+_POINT_DECIMALS: Final = ((0.01, 4), (0.1, 3), (1.0, 2), (10.0, 1))
 
 # Up to which size in ms how many decimals are worth reading: below a tick of the clock nothing is.
 _MS_DECIMALS: Final = ((10.0, 2), (100.0, 1), (10_000.0, 0))
@@ -108,6 +113,37 @@ def margin(share: float | None) -> str:
     return f"{_visible_ratio(share, 0)} to spare" if share >= 0 else f"missed by {_visible_ratio(-share, 0)}"
 
 
+def change(by: float | None, unit: str = "") -> str:
+    """A change: ``+12 %`` and ``−3.4 %`` are relative; of shares (unit ``ratio``) it is in points, ``+0.9 points``."""
+    return _of_change(by, unit, _signed)
+
+
+def change_interval(ends: tuple[float, float] | None, unit: str = "") -> str:
+    """The interval of a change: ``+9 to +15 %``, ``−0.2 to +0.9 points``."""
+    if ends is None or not all(map(math.isfinite, ends)):
+        return MISSING
+    low, high = (change(end, unit) for end in ends)
+    return f"{low.partition(' ')[0]} to {high}"
+
+
+def change_size(by: float | None, unit: str = "") -> str:
+    """How large a change is, whatever its direction: ``12 %``, ``0.9 points``."""
+    return _of_change(by, unit, lambda number, decimals: _fixed(abs(number), decimals))
+
+
+def lapse(between: timedelta) -> str:
+    """A time between two moments in its largest unit: ``38 min``, ``2 h``, ``45 d``."""
+    lasted_s = abs(between.total_seconds())
+    limits = ((_HOUR_S, _MINUTE_S, "min"), (_DAY_S, _HOUR_S, "h"))
+    unit_s, unit = next(((unit_s, unit) for limit_s, unit_s, unit in limits if lasted_s < limit_s), (_DAY_S, "d"))
+    return f"{int(lasted_s // unit_s):,} {unit}"
+
+
+def date(moment: datetime | None) -> str:
+    """A day: ``2026-11-21``."""
+    return MISSING if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long before ``now``: ``38 min ago``; from 30 days on the date, and the time where a clock runs ahead."""
     if moment is None:
@@ -117,10 +153,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
         return timestamp(moment)
     if age_s < _MINUTE_S:
         return "just now"
-    for limit_s, unit_s, unit in ((_HOUR_S, _MINUTE_S, "min"), (_DAY_S, _HOUR_S, "h"), (_MONTH_S, _DAY_S, "d")):
-        if age_s < limit_s:
-            return f"{int(age_s // unit_s)} {unit} ago"
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return f"{lapse(now - moment)} ago" if age_s < _MONTH_S else date(moment)
 
 
 def timestamp(moment: datetime | None) -> str:
@@ -137,6 +170,22 @@ def _fixed(number: float, decimals: int) -> str:
     """With thousands separators and a real minus, but no minus before zero."""
     text = f"{abs(number):,.{decimals}f}"
     return f"{_MINUS}{text}" if number < 0 and text.strip("0.,") else text
+
+
+def _of_change(by: float | None, unit: str, write: Callable[[float, int], str]) -> str:
+    if by is None or not math.isfinite(by):
+        return MISSING
+    of_share = unit == "ratio"
+    percent = by * 100
+    ladder = _POINT_DECIMALS if of_share else _PERCENT_DECIMALS
+    text = write(percent, next((decimals for limit, decimals in ladder if abs(round(percent, decimals)) < limit), 0))
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{text} {('point' if text.strip(_SIGNS) == '1' else 'points') if of_share else '%'}"
+
+
+def _signed(number: float, decimals: int) -> str:
+    text = _fixed(number, decimals)
+    return f"+{text}" if number > 0 and text.strip("0.,") else text
 
 
 def _visible_ratio(share: float, decimals: int = 2) -> str:

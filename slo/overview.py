@@ -91,7 +91,8 @@ def _about(service: str | None, verdict: Verdict | None) -> tuple[VerdictState |
     if not objectives:
         return None, "", []
     findings = [f for f in verdict.measurement.findings if concerns(f, service)]
-    state, reasons = decide(objectives, findings)
+    comparisons = [c for c in verdict.comparisons if c.service == service]
+    state, reasons = decide(objectives, findings, comparisons)
     return state, reasons[0].removeprefix(f"{service} "), objectives
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from data.errors import NotFound
 from slo.selector import Selector
 from slo.target import Target
+
+BaselinePhase = Literal["any", "same", "previous"]
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,27 @@ class ServiceInfo:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a run is compared with: the last ``runs`` valid runs of the same test and environment on ``branch``."""
+    """What a run is compared with: the last ``runs`` valid runs of the same test and environment on ``branch``.
+
+    ``phase``: those uploaded for ``any`` phase, for the ``same``, or for one that comes before it (``previous``).
+    """
 
     branch: str = "main"
     runs: int = 10
+    phase: BaselinePhase = "any"
 
 
 @dataclass(frozen=True)
 class Regression:
-    """When a change counts: it is ``confidence`` sure and at least the relative and the absolute minimum."""
+    """When a change counts: it is ``confidence`` sure and at least the relative and the absolute minimum.
+
+    It is suspected until ``confirm`` runs of the same commit show it.
+    """
 
     confidence: float = 0.99
     min_change_ratio: float = 0.05
     min_change_abs_ms: float = 2.0
+    confirm: int = 1
 
 
 @dataclass(frozen=True)

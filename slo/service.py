@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from data.catalog import RunFilter, StoredConfig, StoredVerdict
+from data.catalog import RunFilter
 from data.errors import BadRequest, NotFound
 from slo import overview, views
+from slo.compare_view import compare_view
+from slo.comparing import asked_of
 from slo.config import load_config
-from slo.documents import from_json, to_json
-from slo.findings import concerns, find
-from slo.measure import measure
-from slo.model import RULE_VERSION, ConfigReport, PhaseRef, RunRef, RunView, Verdict
-from slo.objectives import judge
-from slo.sli import of_objective, standard
-from slo.verdict import covers, decide, next_steps, scope_of
+from slo.history import MOST_RUNS, Scope, service_history
+from slo.judging import Book, Judging
+from slo.model import RULE_VERSION, ConfigReport, RunView
+from slo.plan import Baseline
+from slo.refs import left_open, phase_refs, run_ref
+from slo.verdict import covers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from data.catalog import StoredMeasurement
-    from data.model import Run, RunRecord
+    from data.model import Decision, Run
     from data.store import Store
+    from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
-    from slo.model import Finding, Measurement, Overview
+    from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
 
-SCHEMA = 1
 HISTORY = 20
 """Runs of a service that the overview looks back on."""
 
@@ -83,8 +81,7 @@ class Service:
     ) -> None:
         self._store = store
         self._config = config
-        self._clock = clock
-        self._judging = threading.Lock()
+        self._judging = Judging(store, clock)
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
@@ -100,7 +97,7 @@ class Service:
 
     def measurement(self, run_id: str) -> Measurement:
         """Can this run be believed?"""
-        return find(self._store.record(self._store.find_run(run_id).id))
+        return self._find(self._store.find_run(run_id), self._config.load())
 
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase (default: the one named at upload)? Answered from the store where it can be."""
@@ -118,8 +115,8 @@ class Service:
         bin_s = views.bin_size_s(run.duration_s or 0)
         return RunView(
             run=run_ref(run),
-            phases=_phases(config),
-            measurement=verdict.measurement if verdict else find(record),
+            phases=phase_refs(config),
+            measurement=verdict.measurement if verdict else self._find(run, config),
             verdict=verdict,
             bin_s=bin_s,
             timeline=views.timeline(record, self._store.samples, bin_s),
@@ -155,7 +152,76 @@ class Service:
             )
             for service in services
         ]
-        return overview.assemble(rows, chosen, _phases(config), len(latest), latest[0] if latest else None)
+        return overview.assemble(rows, chosen, phase_refs(config), len(latest), latest[0] if latest else None)
+
+    def baseline(self, run_id: str) -> BaselineRef:
+        """What a run is held against."""
+        run = self._store.find_run(run_id)
+        book = Book(self._store, self._config.load())
+        found = book.baseline_ref(book.past(run))
+        book.evidence.keep()
+        return found
+
+    def compare(self, run_id: str, before: str | None = None, phase: str | None = None) -> CompareView:
+        """What changed in a run, beside its baseline or the run ``before``.
+
+        Raises:
+            BadRequest: a run is to be compared with itself.
+        """
+        run, config = self._store.find_run(run_id), self._config.load()
+        chosen = _shown_phase(config, phase, run) if config else None
+        book = Book(self._store, config)
+        past = book.past(run) if before is None else book.named(run, self._store.find_run(before))
+        view = compare_view(book, run, past, chosen)
+        book.evidence.keep()
+        return view
+
+    def history(
+        self,
+        service: str,
+        phase: str | None = None,
+        *,
+        test: str | None = None,
+        branch: str | None = None,
+        environment: str | None = None,
+    ) -> ServiceHistory:
+        """A service over the runs of one test: of its newest on the branch of the baseline, where nothing is named.
+
+        Raises:
+            NotFound: no run of the service is stored.
+        """
+        config = self._config.load()
+        if phase is not None and config is None:
+            self._config.require()
+        book = Book(self._store, config)
+        rule = config.baseline if config else Baseline()
+        branches = {branch} if branch else {rule.branch, None}
+        fitting = [
+            run
+            for run in book.runs()
+            if covers(run_ref(run), service)
+            and run.meta.branch in branches
+            and environment in {None, run.meta.environment}
+            and test in {None, run.meta.test}
+        ]
+        if not fitting:
+            raise NotFound(
+                f"no run of {service} is stored on branch {branch or rule.branch}",
+                help="list the runs with `phasegate runs`; name another branch, test or environment",
+            )
+        meta = fitting[0].meta
+        runs = [r for r in fitting if (r.meta.test, r.meta.environment) == (meta.test, meta.environment)][:MOST_RUNS]
+        chosen = _shown_phase(config, phase, runs[0]) if config else None
+        verdicts = self._verdicts(runs, config, chosen) if config and chosen else {}
+        scope = Scope(service, meta.test, meta.branch, meta.environment)
+        found = service_history(book, scope, runs[::-1], chosen, verdicts)
+        book.evidence.keep()
+        return found
+
+    def decisions(self, run_id: str | None = None) -> tuple[Decision, ...]:
+        """What was decided about a run, or about all of them, newest first."""
+        known = self._store.find_run(run_id).id if run_id is not None else None
+        return tuple(reversed(self._store.decisions(known)))
 
     def config_report(self) -> ConfigReport | None:
         """What the slo.yaml in force says, in figures; ``None`` where there is none."""
@@ -163,91 +229,13 @@ class Service:
         return None if config is None else report_on(config)
 
     def _verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
-        """Verdicts by run id: the stored ones, and new ones for the rest, which are kept."""
-        found = self._stored_verdicts(runs, config, phase)
-        if len(found) == len(runs):
-            return found
-        with self._judging:  # the second of two who ask at once reads what the first one kept
-            found = self._stored_verdicts(runs, config, phase)
-            measured: list[StoredMeasurement] = []
-            judged: list[Verdict] = []
-            for run in (run for run in runs if run.id not in found):
-                record = self._store.record(run.id)
-                fresh = self._measured(record, phase)
-                measured += fresh.new
-                judged.append(self._judged(record, config, phase, fresh.all))
-            kept = StoredConfig(config.digest, config.source, self._clock(), self._config.text(config.digest))
-            self._store.add_judgement(kept, measured, [_stored(verdict) for verdict in judged])
-        return found | {verdict.run.id: verdict for verdict in judged}
+        return self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
 
-    def _stored_verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
-        stored = self._store.verdicts([run.id for run in runs], phase.id, config.digest, RULE_VERSION)
-        return {run_id: from_json(Verdict, kept.document) for run_id, kept in stored.items()}
-
-    def _measured(self, record: RunRecord, phase: Phase) -> _Measured:
-        """The measurements a phase needs of a run: those kept, and those still to be made."""
-        wanted = [sli for objective in phase.objectives if (sli := of_objective(objective))]
-        slis = {sli.key: sli for sli in (*wanted, *standard(record.run.services))}
-        kept = {
-            (m.service, m.sli, m.stat, m.include): m for m in self._store.measurements([record.run.id], RULE_VERSION)
-        }
-        missing = [sli for key, sli in slis.items() if key not in kept]
-        new = measure(record, missing, self._store.samples) if missing else []
-        return _Measured(kept | {(m.service, m.sli, m.stat, m.include): m for m in new}, new)
-
-    def _judged(self, record: RunRecord, config: Config, phase: Phase, measured: _ByKey) -> Verdict:
-        run = run_ref(record.run)
-        scope, asked = scope_of(run, phase)
-        metrics = {metric.name: metric for metric in record.metrics}
-        measurement = find(record)
-        results = []
-        for objective in (phase.objectives[i] for i in asked):
-            sli = of_objective(objective)
-            metric = metrics.get(sli.selector.metric) if sli else None
-            results.append(judge(objective, measured[sli.key] if sli else None, metric, measurement.findings))
-        about: list[Finding] = [
-            f for f in measurement.findings if not results or any(concerns(f, r.service) for r in results)
-        ]
-        verdict, reasons = decide(results, about)
-        return Verdict(
-            schema=SCHEMA,
-            rule_version=RULE_VERSION,
-            config_digest=config.digest,
-            phase=phase.id,
-            run=run,
-            verdict=verdict,
-            reasons=reasons,
-            next_steps=next_steps(verdict, results, about),
-            measurement=measurement,
-            objectives=tuple(results),
-            comparisons=(),
-            scope=scope,
-            out_of_scope=len(phase.objectives) - len(asked),
-            judged_at=self._clock(),
-            notes=tuple(_left_open([phase])),
-        )
-
-
-_ByKey = dict[tuple[str | None, str, str, str], "StoredMeasurement"]
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """Measurements by key, and which of them the store does not have yet."""
-
-    all: _ByKey
-    new: list[StoredMeasurement]
-
-
-def run_ref(run: Run) -> RunRef:
-    """A run as documents name it."""
-    meta = run.meta
-    return RunRef(
-        id=run.id, service=meta.service, test=meta.test, phase=meta.phase, branch=meta.branch, commit=meta.commit,
-        version=meta.version, environment=meta.environment, started_at=run.started_at, duration_s=run.duration_s,
-        requests=run.requests, services=run.services, labels=meta.labels, received_at=run.received_at,
-        exit_code=meta.exit_code, k6_version=run.k6_version,
-    )  # fmt: skip
+    def _find(self, run: Run, config: Config | None) -> Measurement:
+        book = Book(self._store, config)
+        found = book.judgement(run, asked_of(None, run.services)).measurement
+        book.evidence.keep()
+        return found
 
 
 def report_on(config: Config) -> ConfigReport:
@@ -255,10 +243,10 @@ def report_on(config: Config) -> ConfigReport:
     return ConfigReport(
         source=config.source,
         digest=config.digest,
-        phases=_phases(config),
+        phases=phase_refs(config),
         services=tuple(config.services),
         objectives=sum(len(phase.objectives) for phase in config.phases),
-        notes=tuple(_left_open(config.phases)),
+        notes=tuple(left_open(config.phases)),
     )
 
 
@@ -274,27 +262,3 @@ def _shown_phase(config: Config, phase: str | None, run: Run) -> Phase:
     if phase is not None:
         return config.phase(phase)
     return next((p for p in config.phases if p.id == run.meta.phase), config.phases[0])
-
-
-def _phases(config: Config | None) -> tuple[PhaseRef, ...]:
-    return tuple(PhaseRef(phase.id, phase.title or "") for phase in config.phases) if config else ()
-
-
-def _stored(verdict: Verdict) -> StoredVerdict:
-    return StoredVerdict(
-        run_id=verdict.run.id, phase=verdict.phase, config_digest=verdict.config_digest,
-        rule_version=verdict.rule_version, verdict=verdict.verdict, judged_at=verdict.judged_at,
-        document=to_json(verdict),
-    )  # fmt: skip
-
-
-def _left_open(phases: Sequence[Phase]) -> list[str]:
-    """What phases ask that the verdict on a single run does not take into account."""
-    notes = []
-    if any(phase.entry or phase.after for phase in phases):
-        notes.append("entry criteria and `after` are read and checked, but a run's verdict does not judge them")
-    if any(phase.coverage for phase in phases):
-        notes.append("coverage is read and checked, but a run's verdict does not judge it")
-    if any(objective.promql for phase in phases for objective in phase.objectives):
-        notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
-    return notes

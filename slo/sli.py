@@ -46,10 +46,11 @@ def of_objective(objective: Objective) -> Sli | None:
 
 
 def standard(services: Iterable[str]) -> Iterator[Sli]:
-    """What is measured of every service of every run and of its whole, whatever the targets: for histories."""
+    """What is measured of every service of every run and of its whole, whatever the targets: to compare runs by."""
     for service in (None, *services):
         yield Sli(service, Selector("http_req_duration"), "p(95)", 0.95)
         yield Sli(service, Selector("http_req_failed"), "rate")
+        yield Sli(service, Selector("http_reqs"), "rate", per_second=True)
 
 
 def select(series: Sequence[Series], sli: Sli, default_service: str | None) -> list[Series]:

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slo.config import Phase
-    from slo.model import Finding, ObjectiveResult, RunRef, VerdictState
+    from slo.model import Comparison, Finding, ObjectiveResult, RunRef, VerdictState
 
 
-def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -> tuple[VerdictState, tuple[str, ...]]:
+def decide(
+    objectives: Sequence[ObjectiveResult], findings: Sequence[Finding], comparisons: Sequence[Comparison] = ()
+) -> tuple[VerdictState, tuple[str, ...]]:
     """The verdict and its reasons, the decisive one first.
 
     1. A target missed by what was believably measured is a **fail**; where the measurement is suspect, only if the
        whole confidence interval misses it.
     2. Otherwise anything not believed, not measured or not evaluable makes it **inconclusive**. So does having nothing
        to judge.
-    3. Otherwise an objective at risk makes it a **warn**.
+    3. Otherwise an objective at risk makes it a **warn**, and so does what regressed although its target is met.
     4. Otherwise it is a **pass**; its reasons are what was measured, the tightest first.
     """
     missed = [o for o in objectives if o.state == "missed" and (o.proven or _trusted(o, findings))]
@@ -31,20 +33,24 @@ def decide(objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]) -
         o for o in objectives if o.state in {"no_data", "not_evaluable"} or (o.state == "missed" and o not in missed)
     ]
     at_risk = [o for o in objectives if o.state == "at_risk"]
+    worse = [_worse(c) for c in comparisons if c.state == "regressed"]
     if missed:
-        return "fail", (*_told(sorted(missed, key=lambda o: not o.key)), *doubts)
+        return "fail", (*_told(sorted(missed, key=lambda o: not o.key)), *doubts, *worse)
     if not objectives:
         return "inconclusive", ("no objective of the phase is asked of this run, so nothing was judged", *doubts)
     if doubts or unknown:
-        return "inconclusive", (*doubts, *(r for r in _told(unknown) if not any(d in r for d in doubts)))
-    if at_risk:
-        return "warn", tuple(_told(at_risk))
+        return "inconclusive", (*doubts, *(r for r in _told(unknown) if not any(d in r for d in doubts)), *worse)
+    if at_risk or worse:
+        return "warn", (*_told(at_risk), *worse)
     tightest = sorted(objectives, key=lambda o: (not o.key, o.margin if o.margin is not None else math.inf))
     return "pass", (f"{len(objectives)} of {numbers.things(len(objectives), 'objective')} met", *_told(tightest))
 
 
 def next_steps(
-    verdict: VerdictState, objectives: Sequence[ObjectiveResult], findings: Sequence[Finding]
+    verdict: VerdictState,
+    objectives: Sequence[ObjectiveResult],
+    findings: Sequence[Finding],
+    comparisons: Sequence[Comparison] = (),
 ) -> tuple[str, ...]:
     """What would settle it, or improve it, in the order to do it."""
     remedies = [f.remedy for f in findings if f.severity != "info" and f.remedy]
@@ -64,10 +70,21 @@ def next_steps(
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
             return tuple(dict.fromkeys(steps)) or ("run the test again",)
         case "warn":
-            return ("a repeat may miss what is at risk: look at it before it does",)
+            risky = any(o.state == "at_risk" for o in objectives)
+            steps = ["a repeat may miss what is at risk: look at it before it does"] if risky else []
+            return (*steps, *_what_changed(comparisons))
         case "fail":
             missed = [o for o in objectives if o.state == "missed"]
             return (*dict.fromkeys(remedies), *_where_to_look(missed))
+
+
+def _what_changed(comparisons: Sequence[Comparison]) -> list[str]:
+    worse = [c for c in comparisons if c.state == "regressed"]
+    steps = ["see which endpoints changed, and since when: `phasegate compare RUN`, `phasegate history SERVICE`"]
+    if any(c.suspected for c in worse):
+        steps.append("run the test again with the same --commit: a second run confirms or clears what is suspected")
+    steps.append("if the new level is meant, accept it: `phasegate baseline start RUN --reason ...`")
+    return steps if worse else []
 
 
 def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -107,6 +124,11 @@ def _names(objectives: Sequence[ObjectiveResult]) -> str:
 
 def _trusted(objective: ObjectiveResult, findings: Sequence[Finding]) -> bool:
     return state_of(f for f in findings if concerns(f, objective.service)) == "valid"
+
+
+def _worse(one: Comparison) -> str:
+    what = f"{one.service + ' ' if one.service else ''}{one.sli} {one.stat}"
+    return f"{what} {'may have got' if one.suspected else 'got'} worse: {one.reason}"
 
 
 def _told(objectives: Sequence[ObjectiveResult]) -> list[str]:

@@ -110,7 +110,8 @@ def test_a_verdict_exits_0_1_or_3(
 def test_a_run_comes_with_its_summary_and_labels(shell: Shell) -> None:
     answer = shell.json("ingest", file("chat-slow"), "--summary", file("chat-slow", "summary.json"), "--label", "a=b")
     assert isinstance(answer, dict)
-    assert [found["severity"] for found in answer["findings"]] == ["info"], "its thresholds were crossed"
+    assert {found["severity"] for found in answer["findings"]} == {"info"}
+    assert "thresholds_crossed" in [found["code"] for found in answer["findings"]]
     assert answer["run"]["labels"] == {"a": "b"}
     again = shell("ingest", file("chat-slow"), "--commit", "abc", "--label", "a=c", "--label", "")
     assert again.returncode == 0
@@ -201,11 +202,80 @@ def test_a_terminal_is_asked_before_a_run_is_deleted(tmp_path: Path) -> None:
     assert shell.json("runs") == []
 
 
+def history_of(shell: Shell, *numbers: int) -> list[str]:
+    """Ingest healthy runs of one test on main, each of a commit of its own; their ids."""
+    options = ("--test", "all", "--branch", "main", "--environment", "ci", "--exit-code", "0")
+    answers = [shell.json("ingest", RUNS / f"{n:02}-healthy.json.gz", *options, "--commit", f"c{n}") for n in numbers]
+    return [str(answer["run"]["id"]) for answer in answers if isinstance(answer, dict)]
+
+
+def test_a_run_is_compared_with_its_baseline_or_another_run_and_the_exit_code_tells(shell: Shell) -> None:
+    first, second, third = history_of(shell, 1, 2, 3)
+    slow = ingest(shell, "event-slow", "event")
+    compared = shell("compare", third, "--phase", "7A")
+    told = " ".join(compared.stdout.decode().split())
+    assert (compared.returncode, compared.stderr) == (0, b"")
+    assert "Compared with the last 2 valid runs of the same test, the newest " in told
+    assert f"runs {second}, {first}" in told
+    worse = shell("compare", slow, third)
+    assert (worse.returncode, worse.stdout.decode()[:11]) == (1, "✕ REGRESSED")
+    assert worse.stdout.decode().splitlines()[-1] == "REGRESSED  exit 1"
+    assert shell("compare", first).returncode == 3, "it is the first"
+    document = shell.json("compare", slow, third[:8])
+    assert isinstance(document, dict)
+    assert (document["run"]["id"], document["before"]["id"], document["baseline"]["kind"]) == (slow, third, "named")
+
+
+def test_a_service_has_a_history(shell: Shell) -> None:
+    runs = history_of(shell, 1, 2)
+    done = shell("history", "event", "--phase", "7A", "--test", "all", "--branch", "main", "--environment", "ci")
+    told = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert told.index(runs[1]) < told.index(runs[0]), "newest first"
+    assert "✓  MET" in told
+    document = shell.json("history", "event")
+    assert isinstance(document, dict)
+    assert [point["run_id"] for point in document["slis"][0]["points"]] == runs
+    unknown = shell("history", "nowhere")
+    assert (unknown.returncode, unknown.stdout) == (2, b"")
+    assert "nowhere" in unknown.stderr.decode()
+
+
+def test_somebody_decides_for_a_reason_what_runs_are_held_against(shell: Shell) -> None:
+    first, second, third = history_of(shell, 1, 2, 3)
+
+    def baseline() -> tuple[str, list[str]]:
+        document = shell.json("baseline", "show", third)
+        assert isinstance(document, dict)
+        return document["kind"], document["runs"]
+
+    assert baseline() == ("rolling", [second, first])
+    for words, kind, runs in (
+        (("baseline", "set", first), "pinned", [first]),
+        (("baseline", "start", second), "rolling", [second]),
+        (("baseline", "clear", second), "rolling", [second, first]),
+        (("runs", "invalidate", first[:8]), "rolling", [second]),
+        (("runs", "restore", first), "rolling", [second, first]),
+    ):
+        done = shell(*words, "--reason", "as agreed")
+        assert done.returncode == 0, done.stderr
+        assert "as agreed" in done.stdout.decode()
+        assert baseline() == (kind, runs), words
+    for more in ([], ["--reason", ""], ["--reason", "  "]):
+        refused = shell("baseline", "set", first, *more)
+        assert (refused.returncode, refused.stdout) == (2, b"")
+        assert "reason" in refused.stderr.decode()
+    assert shell("baseline", "show", third).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["ingest", "nowhere.json"], "no file nowhere.json"),
         (["verdict", "ffffffff", "--phase", "7A"], "no run 'ffffffff'"),
+        (["compare", "ffffffff"], "no run 'ffffffff'"),
+        (["baseline", "show", "ffffffff"], "no run 'ffffffff'"),
+        (["runs", "invalidate", "ffffffff", "--reason", "x"], "no run 'ffffffff'"),
         (["ingest", "-", "--label", "x"], "has no value"),
         (["runs", "--limit", "3", "delete", "ffffffff", "--reason", "x"], "an option stands before `delete`"),
     ],

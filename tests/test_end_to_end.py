@@ -54,7 +54,8 @@ class Measured:
         """What ``./phasegate ingest`` prints."""
         done = self.workspace(
             *("ingest", "r.json.gz", "--summary", "s.json", "--service", "event", "--phase", "7A"),
-            *("--branch", "main", "--commit", "abc123", "--exit-code", str(self.story.k6_exit)),
+            *("--test", self.workspace.folder.name, "--branch", "main", "--commit", "abc123"),
+            *("--exit-code", str(self.story.k6_exit)),
             *("--format", "json", *more),
         )
         assert done.returncode == 0, done.stderr
@@ -189,3 +190,16 @@ def test_a_store_whose_server_was_killed_opens_again_with_its_runs(tmp_path: Pat
     listed = workspace("runs", "--format", "json")
     assert [one["id"] for one in json.loads(listed.stdout)] == [run]
     assert workspace("verdict", run, "--phase", "7A").returncode == 0
+
+
+def test_a_first_run_has_nothing_to_be_compared_with(
+    measured: Measured, stored: dict[str, Any], server: Server
+) -> None:
+    run = stored["run"]["id"]
+    done = measured.workspace("compare", run, "--phase", "7A")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert f"phasegate compare {run} OTHER" in done.stdout
+    measured.ingest("--server", server.url)
+    assert server.ask(f"runs/{run}/baseline")["kind"] == "none"
+    history = server.ask("services/event/history", phase="7A")
+    assert run in [point["run_id"] for point in history["slis"][0]["points"]]

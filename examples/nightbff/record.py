@@ -1,8 +1,9 @@
 """Record the demo's runs with the real k6: each run has a backend of its own, which tells one story.
 
-``python -m examples.nightbff.record`` records all runs (ten minutes), or those named, as in ``21-chat 22-event``. Seeds
-fix what a backend draws; what the machine adds differs each time. Every time in a recorded run is moved by the same
-whole number of seconds, so that the history ends on ``LAST_DAY``; nothing else of what k6 wrote is changed.
+``python -m examples.nightbff.record`` records all runs (a quarter of an hour), or those named, as in ``21-chat-slow
+22-event-slow``. Seeds fix what a backend draws; what the machine adds differs each time. Every time in a recorded run
+is moved by the same whole number of seconds, so that the history ends on ``LAST_DAY``; nothing else of what k6 wrote is
+changed.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Story:
 
 ALL_MET = "Every target of the service is met."
 NIGHTLY = Story("healthy", COMPREHENSIVE, "7A", "All eight services meet every target.", env={"DURATION": "18s"})
+OWN_NIGHTS = (
+    (6, Story("event", "event-crud", "7A", ALL_MET)),
+    (4, Story("chat", "chat", "7A", ALL_MET, env={"DURATION": "20.6s"})),
+)
+"""How many nights before the last morning a test of one service was run, too: what that morning is compared with."""
 LAST_MORNING = (
     Story("auth-cut", "auth", "7A", "k6 was killed; its gzip ends early.", killed_after_s=11, env={"RATE": "7"}),
     Story("auth", "auth", "7A", ALL_MET, env={"RATE": "7"}),
@@ -95,7 +101,8 @@ class Recording:
 
     def entry(self, exit_code: int, facts: Mapping[str, int], *, has_summary: bool) -> Entry:
         """Return what the index says of the run; ``metadata`` are the options of ``phasegate ingest``."""
-        story, release = self.story, (self.at - LAST_DAY).days + NIGHTS
+        story = self.story
+        release = (self.at - LAST_DAY).days + NIGHTS + (story in LAST_MORNING)  # deployed after the last night
         return {
             "file": f"{self.name}.json.gz",
             "summary": f"{self.name}.summary.json" if has_summary else None,
@@ -115,11 +122,20 @@ class Recording:
 
 
 def recordings() -> list[Recording]:
-    """Return the whole history: a run a night, and on the last morning one every quarter of an hour."""
-    nights = [LAST_DAY + timedelta(days=day, hours=3) for day in range(1 - NIGHTS, 1)]
-    quarters = [LAST_DAY + timedelta(hours=6, minutes=15 * n) for n in range(len(LAST_MORNING))]
-    stories = (NIGHTLY,) * NIGHTS + LAST_MORNING
-    return [Recording(n, at, story) for n, (at, story) in enumerate(zip(nights + quarters, stories, strict=True), 1)]
+    """Return the whole history, oldest first: runs at night, and on the last morning one every quarter of an hour."""
+    nightly = [(_night(ago), NIGHTLY) for ago in reversed(range(NIGHTS))]
+    morning = [(LAST_DAY + timedelta(hours=6, minutes=15 * n), story) for n, story in enumerate(LAST_MORNING)]
+    own = [
+        (_night(ago) + timedelta(minutes=30 * place), story)
+        for place, (nights, story) in enumerate(OWN_NIGHTS, 1)
+        for ago in reversed(range(nights))
+    ]
+    numbered = enumerate([*nightly, *morning, *own], 1)
+    return sorted((Recording(n, at, story) for n, (at, story) in numbered), key=lambda recording: recording.at)
+
+
+def _night(ago: int) -> datetime:
+    return LAST_DAY - timedelta(days=ago) + timedelta(hours=3)
 
 
 def free_port() -> int:
@@ -215,7 +231,8 @@ def main(names: list[str]) -> None:
             print(f"{recording.name}: {recording.story.text}", flush=True)
             entry = record(recording)
             entries[entry["file"]] = entry
-            INDEX.write_text(json.dumps({"runs": [entries[file] for file in sorted(entries)]}, indent=2) + "\n")
+            inorder = [known for one in recordings() if (known := entries.get(f"{one.name}.json.gz"))]
+            INDEX.write_text(json.dumps({"runs": inorder}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

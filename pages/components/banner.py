@@ -46,9 +46,17 @@ def measurement(found: Measurement, requests: int) -> None:
     """Whether the run can be believed, and each finding with its evidence and what would settle it."""
     count = numbers.things(len(found.findings), "finding")
     st.markdown(f"{tokens.badge(found.state)} {numbers.things(requests, 'request')}, {count}")
-    for finding in found.findings:
+    findings(found.findings)
+
+
+def findings(found: Sequence[Finding], most: int | None = None) -> None:
+    """Each finding with its evidence and what would settle it; those beyond ``most`` are folded away."""
+    for finding in found[:most]:
         with st.container(border=True):
             _finding(finding)
+    if rest := found[len(found) if most is None else most :]:
+        with st.expander(f"and {numbers.things(len(rest), 'more finding')}"):
+            findings(rest)
 
 
 def not_judged() -> None:

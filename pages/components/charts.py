@@ -65,7 +65,7 @@ def requests(timeline: Sequence[TimeBin], theme: ThemeType) -> go.Figure:
     at, unit = _time_axis(timeline)
     good = [point.requests_per_s - point.failed_per_s for point in timeline]
     failed = [point.failed_per_s for point in timeline]
-    figure = _figure(unit)
+    figure = _over_time(unit)
     figure.add_bar(x=at, y=good, name="answered", marker={"color": NEUTRAL, "line_width": 0})
     if any(failed):
         figure.add_bar(x=at, y=failed, name="failed", marker=_failed_marker(theme))
@@ -92,7 +92,7 @@ def latency(timeline: Sequence[TimeBin], targets: Sequence[TargetLine]) -> go.Fi
     """p50 and p95 over time, with each target as a dashed line; one outlier does not flatten the rest."""
     at, unit = _time_axis(timeline)
     top = _clip_ms([point.p95_ms for point in timeline], targets)
-    figure = _figure(unit)
+    figure = _over_time(unit)
     for name, values, line in (
         ("p50", [point.p50_ms for point in timeline], {"color": NEUTRAL, "width": 1.5, "dash": "dot"}),
         ("p95", [point.p95_ms for point in timeline], {"color": NEUTRAL, "width": 2.5}),
@@ -154,18 +154,25 @@ def is_believed(point: HistoryPoint) -> bool:
     return point.state != "inconclusive"
 
 
-def _figure(time_unit: str) -> go.Figure:
-    layout = _LAYOUT | {
+def plain(**layout: object) -> go.Figure:
+    """A figure without traces, with the looks that all of them have, and what ``layout`` says beside them."""
+    usual = {
         "height": 300,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         "hovermode": "x unified",
     }
-    figure = go.Figure(layout=layout)
+    figure = go.Figure(layout=_LAYOUT | usual | layout)
     axis = {"automargin": True, "fixedrange": True, "title_font_size": 13}
-    figure.update_xaxes(**axis, showgrid=False, ticksuffix=f" {time_unit}")
+    figure.update_xaxes(**axis, showgrid=False)
     figure.update_yaxes(**axis)
+    return figure
+
+
+def _over_time(unit: str) -> go.Figure:
+    figure = plain()
+    figure.update_xaxes(ticksuffix=f" {unit}")
     return figure
 
 

@@ -16,6 +16,7 @@ from slo.service import Service
 
 RUN_PAGE = "run.py"
 OVERVIEW_PAGE = "overview.py"
+COMPARE_PAGE = "compare.py"
 _BOX_PX = 170  # two stand side by side on a phone
 
 
@@ -74,16 +75,21 @@ def theme() -> tokens.ThemeType:
     return st.context.theme.type or "light"
 
 
-def run_link(run: RunRef, label: str) -> None:
-    """A link to the run, in this tab."""
+def run_link(run: RunRef, label: str, page: str = RUN_PAGE) -> None:
+    """A link to the run, in this tab: to its own page, or to another one about it."""
     # A phase that is in the URL goes along by itself; given again it would stand there twice.
-    query = {"run": run.id} if "phase" in st.query_params else run_query(run, scope().phase)
-    st.page_link(RUN_PAGE, label=label, icon=":material/chevron_right:", icon_position="right", query_params=query)
+    query = {"run": run.id} if "phase" in st.query_params else run_query(run.id, scope().phase)
+    st.page_link(page, label=label, icon=":material/chevron_right:", icon_position="right", query_params=query)
 
 
-def run_href(run: RunRef, phase: str | None) -> str:
-    """The address of the run's page, relative to any page."""
-    return "run?" + urlencode(run_query(run, phase))
+def run_href(run_id: str, phase: str | None) -> str:
+    """The address of a run's page, relative to any page."""
+    return "run?" + urlencode(run_query(run_id, phase))
+
+
+def compare_href(run_id: str, before: str | None, phase: str | None) -> str:
+    """The address of a comparison, relative to any page; without ``before``, with the run's baseline."""
+    return "compare?" + urlencode({"run": run_id} | ({"with": before} if before else {}) | phase_query(phase))
 
 
 def verdict_href(run: RunRef, phase: str) -> str:
@@ -91,9 +97,14 @@ def verdict_href(run: RunRef, phase: str) -> str:
     return f"api/v1/runs/{quote(run.id, safe='')}/verdict?" + urlencode({"phase": phase})
 
 
-def run_query(run: RunRef, phase: str | None) -> dict[str, str]:
+def run_query(run_id: str, phase: str | None) -> dict[str, str]:
     """What names a run, and the phase it is judged by, in an address."""
-    return {"run": run.id} | ({"phase": phase} if phase else {})
+    return {"run": run_id} | phase_query(phase)
+
+
+def phase_query(phase: str | None) -> dict[str, str]:
+    """What names a phase in an address; nothing for none."""
+    return {"phase": phase} if phase else {}
 
 
 def named_run(service: Service) -> Sequence[RunRef]:

@@ -32,6 +32,24 @@ def line(run: RunRef, now: datetime) -> str:
     return " · ".join([escape.code(run.id), *map(escape.markdown, told)])
 
 
+def text(run: RunRef, now: datetime) -> str:
+    """A run in a list to choose from, as plain text: ``7f3a91c2 · event · main@abc1234d · 38 min ago``."""
+    told = [run.id, name(run), place(run), numbers.ago(run.started_at or run.received_at, now)]
+    return " · ".join(part for part in told if part)
+
+
+def heading(run: RunRef, what: str) -> None:
+    """The title of a page about a run, as ``event: {what} 7f3a91c2``, with where and when it ran."""
+    about = name(run)
+    told = f"{what} {run.id}"
+    st.title(escape.markdown(f"{about}: {told}" if about else told[0].upper() + told[1:]), anchor=False)
+    many = numbers.things(len(run.services), "service") if len(run.services) != 1 else None
+    test = run.test if run.test != about else None
+    parts = [run.environment, place(run), test, many, numbers.seconds(run.duration_s)]
+    where = " · ".join(escape.markdown(part) for part in parts if part)
+    st.caption(f"{where} · {numbers.ago(run.started_at, datetime.now(UTC))}")
+
+
 def choose(runs: Sequence[RunRef]) -> None:
     """The runs as buttons, newest first; a press puts the run into the address."""
     if not runs:

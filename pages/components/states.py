@@ -53,6 +53,7 @@ def no_such_page() -> None:
     st.markdown(escape.markdown(f"There is nothing at /{frame.page_name()}. These pages are here:"))
     st.page_link(frame.OVERVIEW_PAGE, label="Overview: which services are ready for a phase")
     st.page_link(frame.RUN_PAGE, label="Run: what one run showed, and the latest to choose from")
+    st.page_link(frame.COMPARE_PAGE, label="Compare: what changed in a run")
 
 
 def no_config() -> None:

@@ -41,7 +41,7 @@ def services(rows: Sequence[ServiceRow], phase: str | None) -> pd.DataFrame:
             "Failed requests": [row.failed for row in rows],
             "Requests": [row.requests for row in rows],
             "Last run": [row.run.started_at if row.run else None for row in rows],
-            "Run": [frame.run_href(row.run, phase) if row.run else None for row in rows],
+            "Run": [frame.run_href(row.run.id, phase) if row.run else None for row in rows],
             "Branch": [row.run.branch if row.run else None for row in rows],
             "Commit": [row.run.commit if row.run else None for row in rows],
             "Owner": [row.owner for row in rows],
@@ -61,7 +61,7 @@ def services_config(rows: Sequence[ServiceRow], theme: ThemeType) -> Config:
         ),
         "Reason": column.TextColumn(width="large"),
         "p95 of the last runs": column.LineChartColumn(y_min=0, help="Runs that cannot be believed are left out."),
-        "p95": _ms_column(row.p95_ms for row in rows),
+        "p95": ms_column(row.p95_ms for row in rows),
         "Failed": column.NumberColumn(format="percent"),
         "Failed requests": column.NumberColumn(format="localized"),
         "Requests": column.NumberColumn(format="localized"),
@@ -116,10 +116,10 @@ def endpoints_config(rows: Sequence[Endpoint]) -> Config:
         "Requests": st.column_config.NumberColumn(format="localized"),
         "Failed": st.column_config.NumberColumn(format="localized"),
         "Failed share": st.column_config.NumberColumn(format="percent"),
-        "p50": _ms_column(row.p50_ms for row in rows),
-        "p95": _ms_column(row.p95_ms for row in rows),
-        "p95 without failed": _ms_column(row.p95_ok_ms for row in rows),
-        "Max": _ms_column(row.max_ms for row in rows),
+        "p50": ms_column(row.p50_ms for row in rows),
+        "p95": ms_column(row.p95_ms for row in rows),
+        "p95 without failed": ms_column(row.p95_ok_ms for row in rows),
+        "Max": ms_column(row.max_ms for row in rows),
     }
 
 
@@ -167,8 +167,8 @@ def timeline_config(bins: Sequence[TimeBin]) -> Config:
         "At": st.column_config.NumberColumn(format="%.1f s"),
         "Requests per second": st.column_config.NumberColumn(format="%.1f"),
         "Failed per second": st.column_config.NumberColumn(format="%.1f"),
-        "p50": _ms_column(point.p50_ms for point in bins),
-        "p95": _ms_column(point.p95_ms for point in bins),
+        "p50": ms_column(point.p50_ms for point in bins),
+        "p95": ms_column(point.p95_ms for point in bins),
     }
 
 
@@ -193,6 +193,13 @@ def about(run: RunRef, artefacts: Sequence[str]) -> dict[str, str]:
     return {escape.markdown(name): escape.markdown(value or numbers.MISSING) for name, value in facts.items()}
 
 
+def ms_column(values: Iterable[float | None]) -> Any:  # noqa: ANN401  # Streamlit's type for it is private
+    """A column of latencies in ms, with as many decimals as its smallest needs."""
+    known = [value for value in values if value is not None]
+    decimals = numbers.ms_decimals(min(known)) if known else 0
+    return st.column_config.NumberColumn(format=f"%.{decimals}f ms")
+
+
 def _measured(result: ObjectiveResult) -> str:
     """The value as told apart from its target, what it rests on, or why there is none."""
     if result.value is None:
@@ -203,9 +210,3 @@ def _measured(result: ObjectiveResult) -> str:
     if result.value_ok is not None and result.value_ok != result.value:
         shown += f" :small[({numbers.value(result.value_ok, result.unit)} without failed)]"
     return shown
-
-
-def _ms_column(values: Iterable[float | None]) -> Any:  # noqa: ANN401 Streamlit's type for it is private
-    known = [value for value in values if value is not None]
-    decimals = numbers.ms_decimals(min(known)) if known else 0
-    return st.column_config.NumberColumn(format=f"%.{decimals}f ms")

@@ -41,6 +41,8 @@ WARN: Final = Token("!", "orange", "triangle-up", ".", "#C2780A", "#FBBF24")
 FAIL: Final = Token("✕", "red", "square", "x", "#991B1B", "#F87171")
 INCONCLUSIVE: Final = Token("?", "violet", "diamond", "/", "#6D28D9", "#A78BFA")
 NO_DATA: Final = Token("–", "gray", "circle-open", "", "#8A94A3", "#64748B")
+UNCHANGED: Final = Token("=", "gray", "circle-open-dot", "", NEUTRAL, NEUTRAL)
+"""Of comparisons: neither good nor bad, so it has the colour of what is no state, and a shape of its own."""
 
 TOKENS: Final[dict[str | None, Token]] = {
     "pass": PASS,
@@ -56,9 +58,15 @@ TOKENS: Final[dict[str | None, Token]] = {
     "invalid": INCONCLUSIVE,
     "no_data": NO_DATA,
     "info": NO_DATA,
+    "improved": PASS,
+    "unchanged": UNCHANGED,
+    "suspected": WARN,
+    "regressed": FAIL,
+    "not_comparable": NO_DATA,
+    "no_baseline": NO_DATA,
     None: NO_DATA,
 }
-"""Every state of ``slo.model``; ``None`` is a service of which the phase asks nothing."""
+"""Every state of ``slo.model``, and a regression that is only ``suspected``; ``None``: the phase asks nothing of it."""
 
 
 def word(state: str | None) -> str:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from data.model import SAMPLE_KINDS
+from slo import numbers
 from slo.model import Finding
-from slo.rules.traffic import counted, load_of, most_common
+from slo.rules.traffic import MOST, count, counted, load_of, most_common
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,9 @@ def setup_failed(record: RunRecord) -> Iterator[Finding]:
     """setup() did not prepare what the test needs, so every number after it measures the missing preparation.
 
     Signs: a check in group ``::setup`` that did not hold at last, an endpoint of which every request in setup() failed,
-    exit code 100, or 107 without load. A poll that failed before it held (is the service up yet?) is only told.
+    exit code 100, or 107 without load. Most requests to one (``MOST``) is suspect. A poll that failed before it held
+    (is the service up yet?) is only told, as are fewer failures. What was so already is no failure: nothing there to
+    remove (DELETE, 404), or already there (409).
     """
     setup = [s for s in record.series if s.part_of_test == "setup"]
     code = record.run.meta.exit_code
@@ -49,14 +52,7 @@ def setup_failed(record: RunRecord) -> Iterator[Finding]:
         if one.metric == "http_req_failed":
             by_name[one.tags.get("name", "?")].append(one)
     for name, series in by_name.items():
-        failed, n = sum(s.nonzero for s in series), sum(s.n for s in series)
-        if failed:
-            cause = most_common(s for s in series if s.nonzero)
-            yield Finding(
-                "setup_failed", "invalid" if failed == n else "info",
-                f"{failed:,} of {n:,} requests to {name} in setup() failed ({cause})",
-                {"failed": failed, "requests": n, "name": name, "cause": cause}, remedy=_SEED,
-            )  # fmt: skip
+        yield from _setup_requests(name, series)
     checks = sorted({s.tags.get("check", "?") for s in setup if s.metric == "checks" and not s.last})
     checks += sorted({v.metric for v in record.summary if not record.series and _failed_setup_check(v)})
     if checks:
@@ -143,27 +139,26 @@ def thresholds_crossed(record: RunRecord) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def thresholds_on_nothing(record: RunRecord) -> Iterator[Finding]:
-    """A threshold of the script names tags that no sample carries: k6 takes its value as 0 and calls it passed.
+def _setup_requests(name: str, series: list[Series]) -> Iterator[Finding]:
+    """What failed of the requests to one endpoint in setup()."""
+    failed = [s for s in series if s.nonzero and not _was_so_already(s)]
+    n, total = sum(s.nonzero for s in failed), count(series)
+    if not n:
+        return
+    held = [s for s in series if s.nonzero < s.n]
+    polled = held and max(s.last_at for s in held) > max(s.last_at for s in failed)
+    cause = most_common(failed)
+    yield Finding(
+        "setup_failed", "invalid" if n == total else "info" if polled or n <= MOST * total else "suspect",
+        f"{n:,} of {numbers.things(total, 'request')} to {name} in setup() failed ({cause})",
+        {"failed": n, "requests": total, "name": name, "cause": cause}, remedy=_SEED,
+    )  # fmt: skip
 
-    A typing error, or a test of something that did not happen (``http_reqs{status:500}``), and so only told. A summary
-    alone does not tell it.
-    """
-    empty = []
-    for one in {t.metric for t in record.thresholds if "{" in t.metric} if record.series else ():
-        metric, _, rest = one.partition("{")
-        wanted = [pair.strip().partition(":") for pair in rest.removesuffix("}").split(",")]
-        found = any(
-            s.metric == metric and all(s.tags.get(key.strip(), "") == value.strip() for key, _, value in wanted)
-            for s in record.series
-        )
-        if not found:
-            empty.append(one)
-    if empty:
-        yield Finding(
-            "too_few_samples", "info", f"no sample matches the script's threshold on {', '.join(sorted(empty)[:5])}",
-            {"thresholds": sorted(empty)[:20]}, remedy="compare its tags with those that the script sets",
-        )  # fmt: skip
+
+def _was_so_already(series: Series) -> bool:
+    """Was there nothing to remove, or is what was to be made there? Scripts that clean up first, or seed again."""
+    status = series.tags.get("status")
+    return status == "409" or (status == "404" and series.tags.get("method") == "DELETE")
 
 
 def _failed_setup_check(value: SummaryValue) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from data.model import SAMPLE_KINDS
 from slo.model import Finding
-from slo.rules.traffic import load_of
+from slo.rules.traffic import CALLS, count, load_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from data.model import RunRecord
+    from data.model import RunRecord, Series
 
 MALFORMED_SHARE = 0.001
 """More unreadable lines than this are not a stray line but a damaged file."""
@@ -23,6 +25,9 @@ SUMMARY_TOLERANCE = 1e-6
 
 _CSV_TOLERANCE = 1e-3
 _LOST_WEIGHT = 50
+_SHOWN = 5
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|\d+", re.IGNORECASE)
+"""A UUID, a long hexadecimal number, or digits."""
 
 
 def truncated(record: RunRecord) -> Iterator[Finding]:
@@ -92,24 +97,40 @@ def summary_mismatch(record: RunRecord) -> Iterator[Finding]:
 def cardinality(record: RunRecord) -> Iterator[Finding]:
     """A tag has a value of its own for nearly every request, so nothing can be said per value of it.
 
-    Signs: the tag was put together when it was stored, or, of names, more than one for three requests and 20 at least
-    (``NAMES_SHARE``, ``MANY_NAMES``): a short test of a few endpoints has few requests for each, too.
+    Signs: the tag was put together when it was stored, or, of names that differ only in their digits and of all names,
+    more than one for three requests and 20 at least (``NAMES_SHARE``, ``MANY_NAMES``): a short test of a few endpoints
+    has few requests for each, too.
     """
     collapsed: dict[str, int] = {}
     for artefact in record.artefacts:
         collapsed |= artefact.collapsed_tags
-    sent = [s for s in load_of(record) if s.metric == "http_reqs"]
-    names, n = {s.tags.get("name", "?") for s in sent}, sum(s.n for s in sent)
     told = [
         f"the tag {tag} had {values:,} different values; they were put together" for tag, values in collapsed.items()
     ]
-    if len(names) >= MANY_NAMES and len(names) > NAMES_SHARE * n:
-        told.append(f"{n:,} requests have {len(names):,} different names: none has enough to be judged")
+    told += _too_many_names([s for s in load_of(record) if s.metric in CALLS])
     for one in told:
         yield Finding(
-            "cardinality", "info", one, {"tags": sorted(collapsed), "names": len(names), "requests": n},
+            "cardinality", "info", one, {"tags": sorted(collapsed)},
             remedy="give requests a name without ids: http.get(url, {tags: {name: '/event/:id'}})",
         )  # fmt: skip
+
+
+def _too_many_names(sent: Sequence[Series]) -> list[str]:
+    by_pattern: defaultdict[str, list[Series]] = defaultdict(list)
+    for one in sent:
+        by_pattern[_ID.sub("#", one.tags.get("name", "?"))].append(one)
+    groups = [series for _, series in sorted(by_pattern.items()) if _names_each(series)]
+    many: Sequence[Sequence[Series]] = groups or ([sent] if _names_each(sent) else [])
+    named = [min(s.tags.get("name", "?") for s in series) for series in many]
+    return [
+        f"nearly each request has a name of its own, such as {name}: none has enough requests to be judged"
+        for name in named[:_SHOWN]
+    ]
+
+
+def _names_each(series: Sequence[Series]) -> bool:
+    names = {s.tags.get("name", "?") for s in series}
+    return len(names) >= MANY_NAMES and len(names) > NAMES_SHARE * count(series)
 
 
 def _own_value(record: RunRecord, metric: str, stat: str) -> float | None:

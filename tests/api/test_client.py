@@ -67,6 +67,11 @@ ASKED = {
     "ingest with a summary": lambda desk: desk.ingest([Upload(p, p.name) for p in (RUN, SUMMARY)], RunMeta()),
     "demo": lambda desk: desk.load_demo(),
     "delete": lambda desk: desk.delete("abcd", "why"),
+    "compare": lambda desk: desk.service.compare("abcd", "ef01", "7A"),
+    "baseline": lambda desk: desk.service.baseline("abcd"),
+    "history": lambda desk: desk.service.history("team/shop", test="smoke"),
+    "decisions": lambda desk: desk.service.decisions(),
+    "decide": lambda desk: desk.decide("abcd", "pinned", "why"),
 }
 FOREIGN = {
     "a page": (200, b"<!doctype html><p>hello", {"Content_Type": "text/html; charset=utf-8"}),
@@ -126,6 +131,7 @@ def test_nobody_there_is_told_with_the_address() -> None:
         ("http://h:8501//", "http://h:8501"),
         ("http://h:8501/run?run=7f3a91c2&phase=7A#x", "http://h:8501"),
         ("http://h:8501/overview", "http://h:8501"),
+        ("http://h:8501/compare?run=7f3a91c2&with=81d0c4aa", "http://h:8501"),
         ("http://h:8501/api", "http://h:8501"),
         ("http://h:8501/api/v1/", "http://h:8501"),
         ("https://h/api/docs", "https://h"),

@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> dict[str, Any]:
-    options = ["--bytes=20000000", "--rounds=1", "--idle=1.5", f"--results={folder}", "--json"]
+    options = ["ingest", "serving", "--bytes=20000000", "--rounds=1", "--idle=1.5", f"--results={folder}", "--json"]
     command = [sys.executable, "-m", "bench", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from bench.noisy_backend import Change, Noisy, Pauses
-from bench.record_detection import DATA, SERVICES, TAGS, TRUTH, UNCHANGED_FIRST, plan, stripped
+from bench.record_detection import DATA, SERVICES, SPOILT, TAGS, TRUTH, UNCHANGED_FIRST, plan, stripped
 from examples.nightbff.backend import ENDPOINTS, Behaviour
 
 POINT = (
@@ -34,7 +34,7 @@ def test_every_run_is_there_and_small() -> None:
 
 def test_the_first_runs_are_unchanged_and_every_change_has_its_turn() -> None:
     runs = plan()
-    assert len(runs) >= 60
+    assert len(runs) == 62 - len(SPOILT)
     assert all(run.version == "unchanged" and not run.shift for run in runs[:UNCHANGED_FIRST])
     assert {factor for run in runs for factor in run.shift.values()} == {1.1, 1.2, 1.4}
     assert {share for run in runs for share in run.err.values()} == {0.01, 0.03}
@@ -47,8 +47,8 @@ def test_a_name_may_have_braces() -> None:
     assert stripped(POINT.replace(b"/a", b"/{id}/a")) == KEPT.replace(b"/a", b"/{id}/a")
 
 
-def test_every_line_can_be_read_and_every_service_has_the_tags_it_needs() -> None:
-    for path in sorted(DATA.glob("*.json.gz")):
+def test_every_line_of_every_fifth_run_can_be_read_and_every_service_has_the_tags_it_needs() -> None:
+    for path in sorted(DATA.glob("*.json.gz"))[::5]:
         lines = gzip.decompress(path.read_bytes()).splitlines()
         points = [line["data"] for line in map(orjson.loads, lines) if line["type"] == "Point"]
         assert {frozenset(point["tags"]) for point in points} == {frozenset(TAGS)}

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
@@ -25,6 +25,7 @@ QUIET = (
     "--disable-sync",
     "--disable-dev-shm-usage",
 )
+PHONE_PX = 400
 PATIENCE_MS = 60_000  # nothing waits this long unless it is broken, or the machine is busy
 # Streamlit looks for its own server under the path of the page first, and then where it is.
 HARMLESS = re.compile(r"/[^/]+/_stcore/(health|host-config)")
@@ -149,6 +150,29 @@ def said(page: Page) -> str:
 def held(page: Page) -> str:
     """All text of the page, also what is folded away."""
     return _plain(page.locator("body").text_content() or "")
+
+
+def is_dark(page: Page) -> bool:
+    """Whether the background is darker than the text on it."""
+    style = page.get_by_test_id("stApp").evaluate_handle("getComputedStyle")
+    colours = (style.get_property(name).json_value() for name in ("backgroundColor", "color"))
+    background, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
+    return background < text
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Whether the page is wider than the screen."""
+    return bool(
+        page.evaluate(
+            "[document.documentElement, document.querySelector('[data-testid=\"stMain\"]')]"
+            ".some(part => part.scrollWidth > part.clientWidth)"
+        )
+    )
+
+
+def query(address: str) -> dict[str, list[str]]:
+    """What an address asks for."""
+    return parse_qs(urlsplit(address).query)
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -16,11 +16,21 @@ from playwright.sync_api import Page, expect
 import demo
 from pages.components import tokens
 from pages.components.tokens import ThemeType
-from tests.browser.conftest import Reader, answer, held, said, settled, title
+from tests.browser.conftest import (
+    PHONE_PX,
+    Reader,
+    answer,
+    held,
+    is_dark,
+    query,
+    said,
+    scrolls_sideways,
+    settled,
+    title,
+)
 from tests.running import Server, Workspace
 
 EVENT = next((demo.FOLDER / "runs").glob("*-event-slow.json.gz"))
-PHONE_PX = 400
 
 pytestmark = pytest.mark.browser
 
@@ -33,10 +43,6 @@ def link(server: Server, page: str, phase: str = "7A") -> str:
         return f"{server.url}/run"
     runs = server.ask("runs", test="event-crud")
     return f"{server.url}/run?run={runs[0]['id'] if runs else 'deadbeef'}&phase={phase}"
-
-
-def query(address: str) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(address).query)
 
 
 def choose_phase(page: Page, phase: str) -> None:
@@ -68,14 +74,6 @@ def test_a_cold_deep_link_opens_its_page(
     assert is_dark(page) is (theme == "dark")
 
 
-def is_dark(page: Page) -> bool:
-    """Whether the background is darker than the text on it."""
-    style = page.get_by_test_id("stApp").evaluate_handle("getComputedStyle")
-    colours = (style.get_property(name).json_value() for name in ("backgroundColor", "color"))
-    background, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
-    return background < text
-
-
 @pytest.mark.parametrize(
     ("server", "page_name"),
     [("demo", "overview"), ("demo", "run"), ("demo", "runs"), ("empty", "overview")],
@@ -83,11 +81,7 @@ def is_dark(page: Page) -> bool:
 )
 def test_a_phone_does_not_scroll_sideways(server: Server, page_name: str, reader: Reader) -> None:
     page = reader.opens(link(server, page_name), width=PHONE_PX)
-    widths = page.evaluate(
-        "[document.documentElement, document.querySelector('[data-testid=\"stMain\"]')]"
-        ".map(part => [part.scrollWidth, part.clientWidth])"
-    )
-    assert widths == [[PHONE_PX, PHONE_PX]] * 2
+    assert not scrolls_sideways(page)
 
 
 def test_a_phone_shows_all_of_every_command(empty_server: Server, reader: Reader) -> None:
@@ -211,7 +205,7 @@ def test_the_runs_can_be_reached_by_keyboard_and_their_ids_marked(demo_server: S
     run = demo_server.newest("event-crud")
     page.get_by_text(run, exact=True).dblclick()
     assert page.evaluate("getSelection().toString().trim()") == run
-    page.get_by_role("button", name="event", exact=True).focus()
+    page.get_by_role("button", name="event", exact=True).first.focus()  # the newest
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(run))
     expect(page).to_have_url(re.compile(f"run={run}"))
@@ -272,7 +266,7 @@ def test_a_press_of_the_button_loads_the_demo(own_server: Server, reader: Reader
     settled(page)
     shown = title(page).removeprefix("Phase ").split(":")[0]
     overview = own_server.ask("overview", phase=shown)
-    assert overview["runs"] == 22
+    assert overview["runs"] == 32
     assert answer(page) == f"{tokens.label(overview['state'])} {overview['sentence']}"
 
 
@@ -301,4 +295,10 @@ def test_hostile_names_are_only_names(own_server: Server, reader: Reader) -> Non
     page.get_by_text("Label formula").wait_for()
     told = said(page)
     assert [name for name in HOSTILE.values() if name.removeprefix("formula=") not in told] == []
+
+    cut = samples.rstrip().rpartition(b"\n")[0]  # other bytes, so another run
+    other = httpx.post(f"{own_server.url}/api/v1/runs", params=HOSTILE, content=cut, timeout=60).json()["run"]["id"]
+    page = reader.opens(f"{own_server.url}/compare?run={run}&with={other}")
+    assert title(page) == f"{HOSTILE['service']}: what changed in run {run}"
+    assert f"{HOSTILE['service']} http_req_duration p(95)" in held(page)
     assert [url for url in reader.asked if "planted" in url] == []

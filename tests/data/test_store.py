@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from data import blocks, catalog
 from data.address import announce_server, server_url
 from data.catalog import RunFilter
 from data.errors import BadRequest, NoSpace, NotFound, StoreError, StoreLocked
-from data.model import RunMeta, RunRecord
+from data.model import Decision, DecisionKind, RunMeta, RunRecord
 from data.store import Store
 from tests import builders
 from tests.project import ROOT
@@ -121,7 +122,7 @@ def test_what_was_judged_is_kept(store: Store) -> None:
     run_id = RECORD.run.id
     verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
     config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
-    store.add_judgement(config, [], [verdict])
+    store.add_verdicts(config, [verdict])
     assert store.verdicts([run_id], "7A", "d", 1) == {run_id: verdict}
     assert store.verdicts([run_id], "7A", "d", 2) == {}
 
@@ -130,7 +131,8 @@ def judge(store: Store, run_id: str) -> None:
     """Keep a measurement and a verdict of a run."""
     verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
     config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
-    store.add_judgement(config, [builders.measured(1.0, run_id=run_id, rule_version=1)], [verdict])
+    store.add_measurements([builders.measured(1.0, run_id=run_id, rule_version=1)], [])
+    store.add_verdicts(config, [verdict])
 
 
 def judged(store: Store, run_id: str) -> tuple[int, int]:
@@ -148,7 +150,7 @@ def test_an_amended_run_says_more_and_is_no_longer_judged(store: Store) -> None:
     assert run == replace(RECORD.run, meta=meta, services=("event", "shop"))
     assert store.record(run.id) == replace(RECORD, run=run)
     assert judged(store, run.id) == (0, 0)
-    assert judged(store, other.run.id) == (1, 1)
+    assert judged(store, other.run.id) == (1, 0)  # a run of the same test, which may be compared with the amended one
     assert store.record(other.run.id) == other
 
 
@@ -164,7 +166,7 @@ def test_a_deleted_run_leaves_nothing(store: Store) -> None:
     ]
     assert store.runs(RunFilter()) == [other.run]
     assert store.record(other.run.id) == other
-    assert judged(store, other.run.id) == (1, 1)
+    assert judged(store, other.run.id) == (1, 0)  # a run of the same test, which may have been compared with it
     assert [path.name for path in (store.home / "blocks").iterdir()] == [other.run.id]
     with store._engine.connect() as connection:
         for table in catalog.TABLES:
@@ -295,3 +297,79 @@ def test_a_place_where_no_store_can_be_is_told(tmp_path: Path, place: str) -> No
     with pytest.raises(StoreError, match="no store can be made in") as refused:
         Store(tmp_path / place)
     assert "PHASEGATE_HOME" in (refused.value.help or "")
+
+
+def decided(kind: DecisionKind, reason: str = "because", day: int = 0) -> Decision:
+    return Decision(RECORD.run.id, kind, reason, RECORD.run.received_at + timedelta(days=day))
+
+
+def test_decisions_are_kept_in_order_and_logged(store: Store) -> None:
+    add(store, RECORD)
+    with capture_logs() as logs:
+        store.decide(decided("invalidated", "the database was being backed up"))
+    assert logs == [
+        {
+            "event": "decided", "run": RECORD.run.id, "kind": "invalidated",
+            "reason": "the database was being backed up", "log_level": "warning",
+        }
+    ]  # fmt: skip
+    store.decide(decided("restored", day=1))
+    expected = [decided("invalidated", "the database was being backed up"), decided("restored", day=1)]
+    assert store.decisions() == store.decisions(RECORD.run.id) == expected
+    assert store.decisions("another") == []
+
+
+def test_a_decision_drops_the_verdicts_that_it_may_turn(store: Store) -> None:
+    same, other = numbered(1), replace(RECORD, run=replace(RECORD.run, id="2" * 12, meta=RunMeta(test="another")))
+    for record in (RECORD, same, other):
+        add(store, record)
+        judge(store, record.run.id)
+    store.decide(decided("pinned"))
+    assert [judged(store, one.run.id)[1] for one in (RECORD, same, other)] == [0, 0, 1]
+
+
+def test_a_late_upload_drops_the_verdicts_of_later_runs_only(store: Store) -> None:
+    def at(number: int, day: int) -> RunRecord:
+        run = replace(RECORD.run, id=f"{number:012}", started_at=RECORD.run.received_at + timedelta(days=day))
+        return replace(RECORD, run=replace(run, received_at=run.started_at or run.received_at))
+
+    early, late = at(1, 0), at(2, 9)
+    for record in (early, late):
+        add(store, record)
+        judge(store, record.run.id)
+    add(store, at(3, 5))
+    assert [judged(store, one.run.id)[1] for one in (early, late)] == [1, 0]
+
+
+def test_decisions_outlive_the_catalog(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    add(store, RECORD)
+    store.decide(decided("pinned"))
+    store.close()
+    for file in (tmp_path / "store").glob("catalog.duckdb*"):
+        file.unlink()
+    again = Store(tmp_path / "store")
+    assert again.decisions() == [decided("pinned")]
+    again.close()
+
+
+def test_a_decision_that_the_catalog_missed_is_made_up_for(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    add(store, RECORD)
+    judge(store, RECORD.run.id)
+    store.close()
+    blocks.decide(tmp_path / "store" / "blocks" / RECORD.run.id, decided("pinned"))
+    again = Store(tmp_path / "store")
+    assert again.decisions() == [decided("pinned")]
+    assert judged(again, RECORD.run.id)[1] == 0
+    again.close()
+
+
+def test_what_was_found_of_a_run_is_kept_until_more_is_said_of_it(store: Store) -> None:
+    add(store, RECORD)
+    found = catalog.StoredAssessment(RECORD.run.id, 1, "suspect: truncated", "{}")
+    store.add_measurements([], [found])
+    assert store.assessments([RECORD.run.id], 1) == [found]
+    assert store.assessments([RECORD.run.id], 2) == []
+    store.amend_run(RECORD.run, RunMeta(service="shop"))
+    assert store.assessments([RECORD.run.id], 1) == []

@@ -54,6 +54,20 @@ def run_page(overview: Open) -> Open:
     return open_run
 
 
+@pytest.fixture
+def compare_page(overview: Open) -> Open:
+    """Opens the compare page: ``compare_page("morning", run="7f3a91c2")``."""
+
+    def open_compare(scenario: str, **query: str) -> AppTest:
+        page = overview(scenario)
+        page.switch_page("compare.py")
+        for name, value in query.items():
+            page.query_params[name.removesuffix("_")] = value
+        return page.run()
+
+    return open_compare
+
+
 def text_of(page: AppTest) -> str:
     """Everything a page says in markdown, with the backslashes and invisible characters of escaping taken out."""
     parts = [

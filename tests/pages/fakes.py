@@ -14,6 +14,7 @@ from typing import Final
 
 from data.errors import ConfigError, NotFound
 from settings import Settings
+from slo.comparison import CompareView
 from slo.model import (
     ConfigReport,
     Endpoint,
@@ -31,6 +32,7 @@ from slo.model import (
     Verdict,
     VerdictState,
 )
+from tests.pages import compared
 
 PHASES: Final = (
     PhaseRef("1", "Operational fixes"),
@@ -46,6 +48,8 @@ HOSTILE: Final = (
     ":red[x] :tada: :material/home:",
     "**b** _i_",
 )
+FIRST_RUNS: Final = ("venue",)
+"""Services whose run has no baseline."""
 VALID: Final = Measurement("valid")
 BROKEN: Final = Measurement(
     "invalid",
@@ -295,6 +299,7 @@ def passed(run: RunRef, phase: str) -> Verdict:
         reasons=("2 of 2 objectives met", f"{run.service} http_req_duration {latency.reason}"),
         next_steps=(),
         notes=("coverage is read and checked, but a run's verdict does not judge it",),
+        comparisons=(compared.RATE,),
     )
 
 
@@ -317,10 +322,11 @@ def verdict_of(run: RunRef, phase: str, state: VerdictState = "fail", measuremen
         next_steps=("Seed the database and run the test again.",) if broken else ("Look at GET /event/search first.",),
         measurement=measurement,
         objectives=tuple(_not_judged(result) for result in OBJECTIVES) if broken else OBJECTIVES,
-        comparisons=(),
+        comparisons=() if broken else compared.COMPARISONS,
         scope=("event",),
         out_of_scope=9,
         judged_at=datetime.now(UTC),
+        baseline=compared.NO_BASELINE if broken or run.service in FIRST_RUNS else compared.rolling(),
     )
 
 
@@ -359,7 +365,7 @@ class FakeService:
             raise ConfigError(self.config_error, help="write `p(95) < 250ms` (units: us, ms, s)")
         return ConfigReport("slo.yaml", "3f9c1d2e", self.phases, ("event",), 13) if self.phases else None
 
-    def runs(self, limit: int = 50) -> tuple[RunRef, ...]:
+    def runs(self, _where: object = None, limit: int = 50) -> tuple[RunRef, ...]:
         """The latest run of every service."""
         return tuple(row.run for row in self.rows if row.run)[:limit]
 
@@ -397,6 +403,18 @@ class FakeService:
         run = self.run(run_id)
         chosen = self._phase(phase or (self.phases[1].id if self.phases else None))
         return run_view(run, chosen.id if chosen else None, self.views.get(run_id, VALID))
+
+    def compare(self, run_id: str, before: str | None = None, phase: str | None = None) -> CompareView:
+        """What changed against ``before``, or the last run of ``chat``; ``NotFound`` for either run or the phase."""
+        self._phase(phase)
+        run = self.run(run_id)
+        if run.service in FIRST_RUNS and before is None:
+            return compared.view(run, None)
+        found = compared.view(run, self.run(before or self.runs()[-2].id))
+        measurement = self.views.get(run_id, VALID)
+        if measurement.state == "invalid":
+            return replace(found, findings=measurement.findings, comparisons=(compared.GONE,))
+        return found
 
     def _phase(self, phase: str | None) -> PhaseRef | None:
         if phase is None:

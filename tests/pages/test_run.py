@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pages.components import comparisons
 from tests.pages.conftest import Open, text_of
 from tests.pages.fakes import HOSTILE
 
@@ -38,7 +39,7 @@ def test_what_is_not_met_is_shown_and_what_is_met_is_folded(run_page: Open) -> N
 
 def test_a_pass_shows_every_objective_with_its_value_target_and_headroom(run_page: Open) -> None:
     page = run_page("morning", run="9be2f610")
-    assert [expander.label for expander in page.expander] == ["About this run"]
+    assert [expander.label for expander in page.expander] == ["1 unchanged", "About this run"]
     latency, checks = (row for _, row in page.table[0].value.iterrows())
     assert [latency["Target"].replace("\\", ""), latency["Measured"], latency["Margin"]] == [
         "p(95) < 20ms",
@@ -86,6 +87,32 @@ def test_a_run_that_cannot_be_believed_shows_its_findings_and_judges_no_number(r
     assert "MISSED" not in told
     assert page.expander[0].label == "6 not judged"
     assert len(page.get("plotly_chart")) == 2, "the figures stay"
+
+
+def test_what_changed_against_the_baseline_stands_under_the_objectives(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    assert [heading.value for heading in page.subheader][1:3] == ["Objectives", "Compared with the baseline"]
+    told = text_of(page)
+    assert ":red-badge[✕ REGRESSED] 1 regressed, 1 inconclusive, 1 not comparable, 1 unchanged" in told
+    assert "Rolling baseline: 3 runs, 2 h ago to 3 d ago." in told
+    assert "[`00000000`](run?run=00000000&phase=7A)" in told
+    changes = page.table[1].value
+    assert changes["Change"].tolist() == ["+66 %", "+0.2 points", "–"]
+    assert page.expander[1].label == "and 1 unchanged"
+    links = {link.value: link.proto.query_string for link in page.page_link}
+    assert links["Compare in detail"] == "run=7f3a91c2"
+
+
+def test_a_run_without_a_baseline_says_why_and_what_to_do(run_page: Open) -> None:
+    told = text_of(run_page("morning", run="77c2d10e", phase="7A"))
+    assert ":gray-badge[– NO BASELINE] no earlier run of this test on branch main can be believed" in told
+    assert "**Next:** run the test again on the branch of the baseline; or name the run" in told
+
+
+def test_a_run_that_cannot_be_believed_is_compared_with_nothing(run_page: Open) -> None:
+    page = run_page("morning", run="81d0c4aa", phase="7A")
+    assert comparisons.UNBELIEVED in text_of(page)
+    assert not [link for link in page.page_link if link.value == "Compare in detail"]
 
 
 def test_each_figure_has_its_numbers_in_a_tab_and_says_what_it_shows(run_page: Open) -> None:

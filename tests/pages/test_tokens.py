@@ -10,7 +10,7 @@ import pytest
 from pages.components import tokens
 from pages.components.tokens import ThemeType
 from settings import ROOT
-from slo.model import MeasurementState, ObjectiveState, Severity, VerdictState
+from slo.model import ComparisonState, MeasurementState, ObjectiveState, Severity, VerdictState
 
 LOOKS = [tokens.PASS, tokens.WARN, tokens.FAIL, tokens.INCONCLUSIVE, tokens.NO_DATA]
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
@@ -30,7 +30,7 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("states", [VerdictState, MeasurementState, ObjectiveState, Severity], ids=str)
+@pytest.mark.parametrize("states", [VerdictState, MeasurementState, ObjectiveState, Severity, ComparisonState], ids=str)
 def test_every_state_of_the_documents_has_a_look(states: object) -> None:
     assert set(get_args(states)) <= tokens.TOKENS.keys()
 
@@ -38,6 +38,16 @@ def test_every_state_of_the_documents_has_a_look(states: object) -> None:
 @pytest.mark.parametrize("trait", ["glyph", "badge", "symbol", "light", "dark"])
 def test_no_two_looks_share_a_trait(trait: Literal["glyph", "badge", "symbol", "light", "dark"]) -> None:
     assert len({getattr(look, trait) for look in LOOKS}) == len(LOOKS)
+
+
+@pytest.mark.parametrize("trait", ["glyph", "symbol"])
+def test_what_is_unchanged_has_a_shape_of_its_own(trait: Literal["glyph", "symbol"]) -> None:
+    assert getattr(tokens.UNCHANGED, trait) not in {getattr(look, trait) for look in LOOKS}
+
+
+def test_worse_and_better_share_no_look() -> None:
+    compared = [tokens.TOKENS[state] for state in ("regressed", "suspected", "inconclusive", "improved", "unchanged")]
+    assert len(set(compared)) == len(compared)
 
 
 @pytest.mark.parametrize("theme", THEMES)

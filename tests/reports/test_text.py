@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from reports import text
+from reports.layout import WIDTH
 from slo.model import (
     ConfigReport,
     IngestAnswer,
@@ -35,7 +36,7 @@ def verdict(state: VerdictState, *objectives: ObjectiveResult, **more: object) -
 
 
 def written(document: RenderableType) -> str:
-    console = Console(width=text.WIDTH, no_color=True)
+    console = Console(width=WIDTH, no_color=True)
     with console.capture() as capture:
         console.print(document)
     return capture.get()

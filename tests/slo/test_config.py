@@ -23,8 +23,8 @@ services:
   event: {owner: discovery, tier: 1, links: {runbook: https://wiki.example/event}}
   interest:
   plan: {}
-baseline: {branch: release, runs: 5}
-regression: {confidence: 0.95, min_change: 10%, min_change_abs: 5ms}
+baseline: {branch: release, runs: 5, phase: previous}
+regression: {confidence: 0.95, min_change: 10%, min_change_abs: 5ms, confirm: 2}
 phases:
   - id: 1
     objectives:
@@ -70,8 +70,8 @@ def test_a_good_file_becomes_values() -> None:
     assert list(config.services) == ["event", "interest", "plan"]
     assert config.services["event"].links == {"runbook": "https://wiki.example/event"}
     assert (config.services["event"].owner, config.services["event"].tier) == ("discovery", 1)
-    assert config.baseline == Baseline("release", 5)
-    assert config.regression == Regression(0.95, 0.1, 5.0)
+    assert config.baseline == Baseline("release", 5, "previous")
+    assert config.regression == Regression(0.95, 0.1, 5.0, 2)
 
 
 def test_a_phase_has_what_comes_before_it_and_what_it_takes() -> None:
@@ -222,6 +222,8 @@ def test_what_is_wrong_with_an_objective_is_marked(objective: str, code: str, ma
         (_phase(FINE, more="  rollback: 7"), "wrong-type", 4, 13),
         (_phase(FINE, top="version: 1\nbaseline: {runs: 0}"), "bad-value", 2, 18),
         (_phase(FINE, top="version: 1\nbaseline: {runs: ten}"), "wrong-type", 2, 18),
+        (_phase(FINE, top="version: 1\nbaseline: {phase: next}"), "bad-value", 2, 19),
+        (_phase(FINE, top="version: 1\nregression: {confirm: 0}"), "bad-value", 2, 23),
         (_phase(FINE, top="version: 1\nregression: {confidence: 0.5}"), "bad-value", 2, 26),
         (_phase(FINE, top="version: 1\nregression: {confidence: 1}"), "bad-value", 2, 26),
         (_phase(FINE, top="version: 1\nregression: {confidence: .nan}"), "bad-value", 2, 26),

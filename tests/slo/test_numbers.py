@@ -159,6 +159,74 @@ def test_a_margin_says_on_which_side_of_the_target_it_is(share: float | None, te
 
 
 @pytest.mark.parametrize(
+    ("by", "unit", "text", "size"),
+    [
+        (0.1234, "ms", "+12 %", "12 %"),
+        (-0.0344, "ms", "−3.4 %", "3.4 %"),
+        (0.05, "/s", "+5 %", "5 %"),
+        (0.0996, "", "+10 %", "10 %"),
+        (15.2, "ms", "+1,520 %", "1,520 %"),
+        (1.0, "ms", "+100 %", "100 %"),
+        (0, "ms", "0 %", "0 %"),
+        (-0.0, "ms", "0 %", "0 %"),
+        (-0.0001, "ms", "0 %", "0 %"),
+        (0.0001, "ms", "0 %", "0 %"),
+        (0.009, "ratio", "+0.9 points", "0.9 points"),
+        (-0.0024, "ratio", "−0.24 points", "0.24 points"),
+        (0.01, "ratio", "+1 point", "1 point"),
+        (0.123, "ratio", "+12 points", "12 points"),
+        (0.00003, "ratio", "+0.003 points", "0.003 points"),
+        (-1e-9, "ratio", "0 points", "0 points"),
+        (None, "ms", numbers.MISSING, numbers.MISSING),
+        (float("nan"), "ratio", numbers.MISSING, numbers.MISSING),
+        (float("inf"), "ms", numbers.MISSING, numbers.MISSING),
+    ],
+)
+def test_a_change_has_a_sign_unless_it_is_none_and_shares_change_by_points(
+    by: float | None, unit: str, text: str, size: str
+) -> None:
+    assert numbers.change(by, unit) == text
+    assert numbers.change_size(by, unit) == size
+
+
+@pytest.mark.parametrize(
+    ("ends", "unit", "text"),
+    [
+        ((0.09, 0.15), "ms", "+9 to +15 %"),
+        ((-0.01, 0.15), "ms", "−1 to +15 %"),
+        ((-0.00001, 0.0009), "ratio", "−0.001 to +0.09 points"),
+        ((0.0, 1.5), "ms", "0 to +150 %"),
+        ((0.0, float("inf")), "ms", numbers.MISSING),
+        (None, "ms", numbers.MISSING),
+    ],
+)
+def test_the_interval_of_a_change_has_a_sign_at_both_ends_and_its_unit_once(
+    ends: tuple[float, float] | None, unit: str, text: str
+) -> None:
+    assert numbers.change_interval(ends, unit) == text
+
+
+@given(by=FINITE, unit=some.sampled_from(["ms", "ratio"]))
+def test_a_change_is_signed_as_the_number_is_or_is_written_as_nothing(by: float, unit: str) -> None:
+    text = numbers.change(by, unit)
+    assert text.startswith("+" if by > 0 else "−") or text.partition(" ")[0] == "0"
+    assert numbers.change(-by, unit).lstrip("+−") == text.lstrip("+−") == numbers.change_size(by, unit)
+
+
+@pytest.mark.parametrize(
+    ("between", "text"),
+    [
+        (timedelta(seconds=30), "0 min"),
+        (timedelta(minutes=-38), "38 min"),
+        (timedelta(hours=23, minutes=59), "23 h"),
+        (timedelta(days=45), "45 d"),
+    ],
+)
+def test_a_lapse_is_written_in_its_largest_unit(between: timedelta, text: str) -> None:
+    assert numbers.lapse(between) == text
+
+
+@pytest.mark.parametrize(
     ("age", "text"),
     [
         (timedelta(seconds=-30), "just now"),
@@ -176,7 +244,7 @@ def test_an_age_is_written_in_its_largest_unit(age: timedelta, text: str) -> Non
 
 def test_what_is_missing_is_a_dash_and_never_zero() -> None:
     nothing = [numbers.count(None), numbers.ago(None, NOW), numbers.timestamp(None), numbers.ratio(None)]
-    assert nothing == [numbers.MISSING] * 4
+    assert [*nothing, numbers.date(None)] == [numbers.MISSING] * 5
 
 
 @pytest.mark.parametrize(("smallest_ms", "decimals"), [(0.4, 2), (15, 1), (399, 0), (20_000, 0)])

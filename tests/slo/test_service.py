@@ -77,7 +77,7 @@ def test_the_overview_is_worst_first_and_agrees_with_the_verdicts(demo_desk: Des
     assert event.reason in " ".join(demo_desk.service.verdict(event.run.id, "7A").reasons)
     assert event.p95_ms == pytest.approx(400, rel=0.1)
     assert event.failed_ratio == pytest.approx(0.04, abs=0.02)
-    assert len(event.history) == 13
+    assert len(event.history) == 19  # twelve nights of all services, six of its own, and the last morning
     assert [point.started_at for point in event.history] == sorted(
         point.started_at for point in event.history if point.started_at
     )

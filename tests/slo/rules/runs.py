@@ -1,10 +1,12 @@
 """Runs that rules are tried on, and what is told of them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 from data.model import Artefact, Metric, MetricStats, RunRecord, Series, SummaryValue
 from slo.findings import find
-from tests.builders import record, requests, series
+from tests.builders import START, record, requests, series
 
 HEALTHY = record(*requests(service="event", name="/event"), series("iterations"))
 ARTEFACT = HEALTHY.artefacts[0]
@@ -28,9 +30,15 @@ def with_summary(p95: float) -> RunRecord:
     return replace(HEALTHY, metrics=(metric,), summary=(SummaryValue("http_req_duration", "p(95)", p95),))
 
 
-def refused(n: int, code: str = "1212") -> list[Series]:
+def refused(n: int, code: str = "1212", **more: str) -> list[Series]:
     tags = {"service": "chat", "status": "0", "error_code": code, "error": "dial: connection refused"}
-    return [*requests(n, failed=True, **tags)]
+    return [*requests(n, failed=True, **tags | more)]
+
+
+def during(series: Iterable[Series], first_s: float, last_s: float) -> list[Series]:
+    """The same samples at another time of the run."""
+    first, last = (START + timedelta(seconds=s) for s in (first_s, last_s))
+    return [replace(one, first_at=first, last_at=last) for one in series]
 
 
 def summary_alone(*values: tuple[str, str, float]) -> RunRecord:

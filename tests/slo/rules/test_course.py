@@ -4,7 +4,7 @@ import pytest
 
 from data.model import RunMeta
 from tests.builders import record, requests, series, threshold
-from tests.slo.rules.runs import Case, summary_alone, told
+from tests.slo.rules.runs import Case, during, summary_alone, told
 
 CASES: dict[str, Case] = {
     "every request to an endpoint failed in setup": (
@@ -14,10 +14,38 @@ CASES: dict[str, Case] = {
     "a poll in setup that failed before it held": (
         record(
             *requests(),
-            *requests(3, failed=True, group="::setup", name="/up"),
-            *requests(1, group="::setup", name="/up"),
+            *during(requests(3, failed=True, group="::setup", name="/up"), 0, 3),
+            *during(requests(1, group="::setup", name="/up"), 4, 4),
         ),
         [("setup_failed", "info")],
+    ),
+    "most requests to an endpoint failed in setup, and not only the first": (
+        record(
+            *requests(),
+            *during(requests(60, failed=True, group="::setup", name="/user"), 0, 5),
+            *during(requests(40, group="::setup", name="/user"), 0, 4),
+        ),
+        [("setup_failed", "suspect")],
+    ),
+    "a few requests failed in setup": (
+        record(
+            *requests(),
+            *during(requests(4, failed=True, group="::setup", name="/user"), 0, 5),
+            *during(requests(96, group="::setup", name="/user"), 0, 4),
+        ),
+        [("setup_failed", "info")],
+    ),
+    "setup cleans up where nothing is, and seeds what is there": (
+        record(
+            *requests(),
+            *requests(1, failed=True, group="::setup", name="/user", method="DELETE", status="404"),
+            *requests(1, failed=True, group="::setup", name="/user", method="POST", status="409"),
+        ),
+        [],
+    ),
+    "setup looks for what is not there": (
+        record(*requests(), *requests(1, failed=True, group="::setup", name="/user", method="GET", status="404")),
+        [("setup_failed", "invalid")],
     ),
     "a group that a user called setup is load": (
         record(*requests(), *requests(3, failed=True, group="::setup", scenario="default")),
@@ -63,17 +91,6 @@ CASES: dict[str, Case] = {
     "a summary alone: iterations were dropped": (
         summary_alone(("iterations", "count", 50), ("http_reqs", "count", 50), ("dropped_iterations", "count", 50)),
         [("load_not_delivered", "suspect")],
-    ),
-    "a threshold on tags that nothing carries": (
-        record(*requests(service="venue"), thresholds=(threshold("http_reqs{service:vennue}", "count>0"),)),
-        [("too_few_samples", "info")],
-    ),
-    "a threshold on tags in any order": (
-        record(
-            *requests(service="venue", name="/a"),
-            thresholds=(threshold("http_reqs{name:/a, service:venue}", "count>0"),),
-        ),
-        [],
     ),
     "neither exit code nor summary": (record(*requests(), meta=RunMeta()), [("end_unknown", "info")]),
     "a threshold that aborts was crossed": (

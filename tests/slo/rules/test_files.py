@@ -1,6 +1,7 @@
 """Rules over files: the sign that each takes, and the neighbour that it leaves alone."""
 
 from dataclasses import replace
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
@@ -12,6 +13,18 @@ CASES: dict[str, Case] = {
     "a name for each request": (
         record(*(s for i in range(30) for s in requests(1, name=f"/event/{i}"))),
         [("cardinality", "info")],
+    ),
+    "a name for each request to one endpoint of several": (
+        record(*requests(300, name="/event"), *(s for i in range(30) for s in requests(1, name=f"/venue/v-{i:05d}"))),
+        [("cardinality", "info")],
+    ),
+    "a name with a UUID for each request": (
+        record(*(s for i in range(30) for s in requests(1, name=f"/event/{uuid5(NAMESPACE_URL, str(i))}/seats"))),
+        [("cardinality", "info")],
+    ),
+    "many endpoints in versions, each called often": (
+        record(*(s for i in range(30) for s in requests(9, name=f"/v{i}/event"))),
+        [],
     ),
     "a cut file says so itself": (
         replace(artefact(truncated="cut"), run=replace(HEALTHY.run, meta=RunMeta())),

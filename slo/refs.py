@@ -1,0 +1,41 @@
+"""Runs and phases as documents name them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slo.model import PhaseRef, RunRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from data.model import Run
+    from slo.config import Config, Phase
+
+
+def run_ref(run: Run) -> RunRef:
+    """A run as documents name it."""
+    meta = run.meta
+    return RunRef(
+        id=run.id, service=meta.service, test=meta.test, phase=meta.phase, branch=meta.branch, commit=meta.commit,
+        version=meta.version, environment=meta.environment, started_at=run.started_at, duration_s=run.duration_s,
+        requests=run.requests, services=run.services, labels=meta.labels, received_at=run.received_at,
+        exit_code=meta.exit_code, k6_version=run.k6_version,
+    )  # fmt: skip
+
+
+def phase_refs(config: Config | None) -> tuple[PhaseRef, ...]:
+    """The phases of slo.yaml; none without one."""
+    return tuple(PhaseRef(phase.id, phase.title or "") for phase in config.phases) if config else ()
+
+
+def left_open(phases: Sequence[Phase]) -> list[str]:
+    """What phases ask that the verdict on a single run does not take into account."""
+    notes = []
+    if any(phase.entry or phase.after for phase in phases):
+        notes.append("entry criteria and `after` are read and checked, but a run's verdict does not judge them")
+    if any(phase.coverage for phase in phases):
+        notes.append("coverage is read and checked, but a run's verdict does not judge it")
+    if any(objective.promql for phase in phases for objective in phase.objectives):
+        notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
+    return notes

@@ -1,0 +1,154 @@
+"""What is compared of a run, which way is worse, and what is said of it."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from slo.comparing import Asked, Measured, Sides, asked_of, compared, key_of, unfit_of
+from slo.plan import Regression
+from slo.profile import Profile
+from slo.selector import Selector
+from slo.shape import Shape, shape_of
+from slo.sli import Sli
+from tests.builders import config, finding, measured, record, requests, series
+
+SERVICES = ("a", "b", "c", "d")
+QUIET = [0.0, 0.02, -0.02, 0.01, -0.01, 0.015, -0.015, 0.005, -0.005, 0.0]
+RULE = Regression()
+
+
+def latency(service: str | None = "a") -> Asked:
+    return Asked(Sli(service, Selector("http_req_duration"), "p(95)", 0.95), higher_is_worse=True)
+
+
+def one_run(of: float, *services: str, value: float = 100.0) -> Measured:
+    """A run in which the p95 of each service is ``value`` and so much more."""
+    found = [
+        measured(
+            value * (1 + of), service=service, profile=json.dumps(asdict(Profile("number", value * (1 + of), 1000)))
+        )
+        for service in services or ("a",)
+    ]
+    return {key_of(one): one for one in found}
+
+
+def sides(*now: float, services: tuple[str, ...] = ("a",)) -> Sides:
+    """Runs so much slower than the baseline, the first of them the run itself."""
+    return Sides(
+        current=[one_run(change, *services) for change in now],
+        baseline=[one_run(change, *services) for change in QUIET],
+        repeats=tuple(f"again{i}" for i in range(1, len(now))),
+        baseline_runs=tuple(f"night{i}" for i in range(len(QUIET))),
+    )
+
+
+def state_and_reason(sides: Sides, rule: Regression = RULE) -> tuple[str, bool, str]:
+    (found,), _ = compared([latency()], sides, rule)
+    return found.state, found.suspected, found.reason
+
+
+def test_a_change_beyond_the_noise_of_the_baseline_regressed() -> None:
+    (found,), _ = compared([latency()], sides(0.4), RULE)
+    assert (found.service, found.sli, found.stat, found.unit) == ("a", "http_req_duration", "p(95)", "ms")
+    assert (found.state, found.suspected) == ("regressed", False)
+    assert found.reason == "+40 % against 100 ms in 10 runs"
+    assert found.change == pytest.approx(0.4, abs=0.001)
+    assert found.ci is not None
+    assert found.ci[0] < 0.4 < found.ci[1]
+    assert found.baseline_runs == sides(0.4).baseline_runs
+
+
+@pytest.mark.parametrize(
+    ("change", "state"), [(-0.3, "improved"), (0.0, "inconclusive"), (0.02, "inconclusive"), (0.4, "regressed")]
+)
+def test_noise_is_neither_worse_nor_better(change: float, state: str) -> None:
+    assert state_and_reason(sides(change))[0] in {state, "unchanged" if state == "inconclusive" else state}
+
+
+def test_the_first_run_has_nothing_to_be_compared_with() -> None:
+    assert state_and_reason(Sides([one_run(0)], [])) == (
+        "no_baseline", False, "there is no earlier run to compare with",
+    )  # fmt: skip
+
+
+def test_a_regression_is_suspected_until_as_many_runs_show_it_as_slo_yaml_asks() -> None:
+    twice = Regression(confirm=2)
+    assert state_and_reason(sides(0.4), twice)[:2] == ("regressed", True)
+    assert "suspected until 2 runs of this commit show it" in state_and_reason(sides(0.4), twice)[2]
+    assert state_and_reason(sides(0.4, 0.42), twice)[:2] == ("regressed", False)
+
+
+def test_repeats_do_not_hide_what_a_run_shows() -> None:
+    state, suspected, reason = state_and_reason(sides(0.4, -0.3))
+    assert (state, suspected) == ("regressed", True)
+    assert reason == "+40 % against 100 ms in 10 runs; 1 other run of this commit does not show it"
+
+
+def test_when_all_services_move_together_it_is_the_environment() -> None:
+    asked = [latency(service) for service in SERVICES]
+    found, findings = compared(asked, sides(0.5, services=SERVICES), RULE)
+    assert [(f.code, f.severity) for f in findings] == [("environment_shift", "suspect")]
+    assert findings[0].message.startswith("4 services moved together by +50 %")
+    assert {one.state for one in found} == {"inconclusive"}
+    assert "it may be the environment" in found[0].reason
+
+
+@pytest.mark.parametrize(("changes", "told"), [((0.6, 0.9, 0.5), True), ((0.6, 0.9, 0.0), False), ((0.6, 0.9), False)])
+def test_of_three_services_each_has_to_have_got_slower_beyond_doubt(changes: tuple[float, ...], *, told: bool) -> None:
+    services = SERVICES[: len(changes)]
+    now = {
+        key: one
+        for service, change in zip(services, changes, strict=True)
+        for key, one in one_run(change, service).items()
+    }
+    both = Sides([now], [one_run(change, *services) for change in QUIET])
+    _, findings = compared([latency(service) for service in services], both, RULE)
+    assert bool(findings) == told
+    if told:
+        assert findings[0].message.startswith("all 3 services got slower, by +50 % to +90 %")
+
+
+def test_what_is_worst_comes_first() -> None:
+    far = Sides([one_run(0.4) | one_run(0, "b")], [one_run(c, "a", "b") for c in QUIET])
+    found, _ = compared([latency("b"), latency("a")], far, RULE)
+    assert [one.service for one in found] == ["a", "b"]
+
+
+def test_objectives_and_the_usual_measurements_are_compared_each_once() -> None:
+    phase = config(
+        '{service: a, sli: http_req_duration, target: "p(95) < 250ms"}',
+        '{service: a, sli: cache_hits, target: "rate > 60%"}',
+        '{service: a, sli: vus_max, target: "max == 5"}',
+    ).phases[0]
+    found = {(str(one.sli.selector), one.sli.stat): one.higher_is_worse for one in asked_of(phase, ["a"])}
+    assert found == {
+        ("http_req_duration", "p(95)"): True, ("cache_hits", "rate"): False, ("http_req_failed", "rate"): True,
+        ("http_reqs", "rate"): False,
+    }  # fmt: skip
+
+
+def test_a_run_without_services_is_compared_as_a_whole() -> None:
+    assert {one.sli.service for one in asked_of(None, [])} == {None}
+    assert {one.sli.service for one in asked_of(None, ["a", "b"])} == {"a", "b"}
+
+
+def shape(*endpoints: tuple[str, str]) -> Shape:
+    load = [s for service, name in endpoints for s in requests(service=service, method="GET", name=name)]
+    return shape_of(record(*load, series("iterations", 100)))
+
+
+def test_other_endpoints_make_another_mixture_and_only_that_services_numbers_are_lost() -> None:
+    search = Asked(Sli("a", Selector("http_req_duration", (("name", "/y"),)), "p(95)", 0.95), higher_is_worse=True)
+    asked = [latency("a"), latency("b"), latency(None), search]
+    before = [shape(("a", "/x"), ("b", "/z"))] * 2
+    unfit = unfit_of(asked, shape(("a", "/x"), ("a", "/y"), ("b", "/z")), before, [])
+    assert unfit.keys() == {latency("a").sli.key, latency(None).sli.key}
+    assert "single endpoints can be compared" in unfit[latency("a").sli.key]
+
+
+def test_what_is_not_believably_measured_is_not_compared() -> None:
+    unfit = unfit_of([latency("a"), latency("b")], shape(("a", "/x")), [], [finding("invalid", "unreachable", "a")])
+    assert unfit == {latency("a").sli.key: "not believably measured: unreachable it is"}
+    (found, _), _ = compared([latency("a"), latency("b")], sides(0.4, services=("a", "b")), RULE, unfit)
+    assert {found.state} <= {"regressed", "not_comparable"}
