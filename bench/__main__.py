@@ -1,4 +1,4 @@
-"""``python -m bench``: ingest's speed and size, whether the service answers meanwhile, and what comparisons find.
+"""``python -m bench``: ingest's speed and size, whether the service answers meanwhile, judging, what comparisons find.
 
 Prints tables of each, and writes what was found as JSON into ``bench/results``. ``make bench`` runs all; the first two
 on a k6 file of 2 GiB, which it makes first, or of 200 MB (``--quick``), which shows in a minute that they work.
@@ -9,20 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from bench import detection, ingest, serving
+from bench import detection, ingest, judging, serving
 from bench.make_k6_file import GIB, RESULTS, k6_file
 
 QUICK_BYTES = 200_000_000
-BENCHMARKS = ("ingest", "serving", "detection")
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure ingest, serving and detection.")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure ingest, serving, judging, detection.")
     parser.add_argument("benchmarks", nargs="*", metavar="|".join(BENCHMARKS), help="which to run (default: all)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--bytes", type=int, default=2 * GIB, help="size of the k6 file (default: 2 GiB)")
@@ -42,23 +43,45 @@ def _file(options: argparse.Namespace, console: Console) -> Path:
         return k6_file(options.bytes, options.results)
 
 
+def _ingest(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = ingest.measure(_file(options, console), options.rounds, console)
+    ingest.show(found, console)
+    return asdict(found) | {"bars": found.bars}
+
+
+def _serving(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = serving.measure(_file(options, console), options.idle, console)
+    serving.show(found, console)
+    return asdict(found) | {"bars": found.bars}
+
+
+def _judging(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = judging.measure(console, options.results, min(options.bytes, judging.BYTES))
+    judging.show(found, console)
+    return asdict(found) | {"bars": found.bars}
+
+
+def _detection(_options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = detection.measure_folders()
+    detection.show(found, console)
+    return found
+
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace, Console], dict[str, Any]]] = {
+    "ingest": _ingest,
+    "serving": _serving,
+    "judging": _judging,
+    "detection": _detection,
+}
+
+
 def main() -> None:
     options = _options()
     console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 150)
     options.results.mkdir(parents=True, exist_ok=True)
-    found: dict[str, object] = {}
+    found = {}
     for name in options.benchmarks or BENCHMARKS:
-        if name == "detection":
-            found[name] = detected = detection.measure_folders()
-            detection.show(detected, console)
-        elif name == "ingest":
-            ingested = ingest.measure(_file(options, console), options.rounds, console)
-            ingest.show(ingested, console)
-            found[name] = asdict(ingested) | {"bars": ingested.bars}
-        else:
-            served = serving.measure(_file(options, console), options.idle, console)
-            serving.show(served, console)
-            found[name] = asdict(served) | {"bars": served.bars}
+        found[name] = BENCHMARKS[name](options, console)
         (options.results / f"{name}.json").write_text(json.dumps(found[name], indent=2) + "\n")
     if options.json:
         print(json.dumps(found, indent=2))

@@ -237,10 +237,10 @@ def _measure(sets: Sequence[Sequence[Seen]], trials: int) -> dict[str, Any]:
             "throughput": by_size(outcomes(whole, LOAD)),
             "p95, three runs": by_size(outcomes(repeats, P95)),
         },
-        "injected": {str(n): by_size([one for runs in sets for one in inject(runs, plain, n)]) for n in (1, 3)},
+        "injected": {str(n): by_size([one for runs in sets for one in inject(runs, rule, n)]) for n in (1, 3)},
         "covered": covered(core),
         "compare_ms": timed(sets[0], rule),
-        "beside": {n: at_equal_alarms(found, 0.02) for n, found in simulate(trials, plain).items()},
+        "beside": {n: at_equal_alarms(found, 0.02) for n, found in simulate(trials, rule).items()},
         "simulated": [asdict(calibrate(scenario, trials)) for scenario in SCENARIOS] if trials else [],
     }
 

@@ -54,18 +54,18 @@ class Result:
         return {f"a verdict is reached in under {MAX_MS} ms": self.judge_ms < MAX_MS}
 
 
-def measure(console: Console) -> Result:
-    """Take the nights in, judge all but the newest, then judge that one some times."""
+def measure(console: Console, results: Path = RESULTS, size: int = BYTES, nights: int = NIGHTS) -> Result:
+    """Take the nights in, of ``size`` bytes each, judge all but the newest, then judge that one some times."""
     logs.configure(verbose=False)
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
+    with tempfile.TemporaryDirectory(dir=results) as folder:
         home = Path(folder)
         config = ConfigSource([_slo(home)])
         store = Store(home / "store")
         try:
-            with console.status("taking eleven nights in"):
-                for night in range(NIGHTS):
-                    file = k6_file(BYTES, night=night)
+            with console.status(f"taking {nights} nights in"):
+                for night in range(nights):
+                    file = k6_file(size, results, night)
                     Ingestor(store).ingest([Upload(file, file.name)], RunMeta(test="nightly", branch="main"))
             newest, *before = store.runs(RunFilter())
             service = Service(store, config)

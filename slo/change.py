@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import special
 
+from slo import numbers
 from slo.intervals import share_interval
 from slo.profile import PRIOR_RUNS, PRIOR_SPREAD, Floats, Profile, of_others, spread
 
@@ -355,21 +356,22 @@ class _SizeReach:
 def _settle(sd: float, sizes: tuple[int, int], least: float, level: float) -> str:
     """How many runs show ``least``, the smallest change that counts, with :data:`POWER`."""
     now, before = sizes
+    told = f"a change of {numbers.change_size(least)}"
     share = (math.log1p(least) / ((special.ndtri(POWER) - special.ndtri(level)) * sd)) ** 2  # = 1 / now + 1 / before
     repeats = max(now + 1, math.ceil(1 / (share - 1 / before))) if share > 1 / before else _MANY
     if repeats <= max(before, now + 1):
-        more = repeats - now
-        return f"run this version {more} more {'time' if more == 1 else 'times'}: that shows a change of {least:.0%}"
+        return f"run this version {numbers.things(repeats - now, 'more time')}: that shows {told}"
     both = math.ceil(2 / share)
     if both > _MANY:
-        return f"longer or quieter runs: these differ too much among themselves to show a change of {least:.0%}"
-    return f"{both} runs of this version and {both} in the baseline: they show a change of {least:.0%}"
+        return f"longer or quieter runs: these differ too much among themselves to show {told}"
+    return f"{both} runs of this version and {both} in the baseline: they show {told}"
 
 
 def _how(runs: int, services: int, *, shaped: bool) -> str:
     what = "the value and the requests around it" if shaped else "the value"
     if runs == 1:
-        return f"{what}, against one baseline run; runs are assumed to lie {PRIOR_SPREAD:.0%} apart until more show it"
+        apart = numbers.change_size(PRIOR_SPREAD)
+        return f"{what}, against one baseline run; runs are assumed to lie {apart} apart until more show it"
     seen = f" in {services} services" if services > 1 else ""
     return f"{what}, against how far {runs} baseline runs lie apart{seen}"
 
@@ -451,7 +453,7 @@ def _share(pair: Pair, squares: float, freedom: float, rule: Regression) -> _Evi
         noise=abs(change) / sd, worse=p, better=1 - p, least=least, weight=_SHARE_WEIGHT,
         method=_counted(hits, counts, effect[0]),
         reach=reach,
-        settle=lambda level: f"more requests: {counts[0]:,} show changes from {100 * reach(level):.2g} points on",
+        settle=lambda level: f"more requests: {counts[0]:,} show {numbers.change_size(reach(level), 'ratio')} and more",
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class Regression:
 
     confidence: float = 0.99
     min_change_ratio: float = 0.05
-    min_change_abs_ms: float = 2.0
+    min_change_abs_ms: float = 1.0
     confirm: int = 1
 
 
