@@ -27,7 +27,8 @@ from rich.table import Table
 from bench.labelled import CORE, FAILED, LOAD, P95, P99, RECORDED, Seen, load
 from bench.peers import PEERS, Case, Outcome, at_equal_alarms, by_size
 from bench.simulate import SCENARIOS, SIZES, calibrate, latencies, profile, scaled
-from slo.change import Change, Pair, compare
+from slo.change import Change, compare
+from slo.pairs import Pair
 from slo.plan import Regression
 from slo.profile import Profile
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.samples import BLOCKS_OF_TIME
-from slo.change import Change, Pair, compare
+from slo.change import Change, compare
+from slo.pairs import Pair
 from slo.plan import Regression
 from slo.profile import LEVELS, Floats, Profile, shape
 

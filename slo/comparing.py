@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from slo import numbers
-from slo.change import Pair, compare
+from slo.change import compare
 from slo.findings import concerns
 from slo.model import Comparison, Finding
+from slo.pairs import Pair
 from slo.profile import Profile, profiles
 from slo.shape import gained, lost
 from slo.sli import of_objective, standard
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from data.catalog import StoredMeasurement
     from data.model import RunRecord
     from data.samples import SampleEngine
-    from slo.change import Change, Common
+    from slo.change import Change
+    from slo.pairs import Common
     from slo.plan import Objective, Phase, Regression
     from slo.shape import Shape
     from slo.sli import Sli

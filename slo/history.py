@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slo import numbers
-from slo.change import LEAST_SHARE
 from slo.comparing import asked_of
 from slo.comparison import ServiceHistory, SliHistory, SliPoint
 from slo.drift import Judged, find_drift, find_flaky
+from slo.shares import LEAST_SHARE
 from slo.shifts import Point, find_shifts, open_shift
 from slo.sli import of_objective
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulate import Scenario, calibrate, latencies, profile, scaled, trial
-from slo.change import Change, Compared, Pair, compare, not_comparable
+from slo.change import Change, Compared, compare, not_comparable
+from slo.pairs import Pair
 from slo.plan import Regression
 from slo.profile import Profile
 
