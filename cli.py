@@ -141,7 +141,7 @@ def compare(
     with at_desk(server, slo) as desk:
         found = desk.service.compare(run, other, phase)
     show(found, output, compared.compare(found, everything=everything))
-    raise typer.Exit(compared.exit_code(compared.outcome(found.comparisons)))
+    raise typer.Exit(compared.exit_code(found.outcome))
 
 
 @app.command()

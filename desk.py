@@ -86,12 +86,14 @@ class Desk:
         """Keep a decision about a run, by its id or the beginning of it.
 
         Raises:
-            BadRequest: there is no reason, or the id could mean several runs.
+            BadRequest: there is no reason, the id could mean several runs, or the run cannot be a baseline.
             NotFound: there is no such run.
         """
         if not reason.strip():
             raise BadRequest("what is decided about a run has a reason", help="say it: --reason TEXT, or ?reason=")
         decision = Decision(self.service.run(run_id).id, kind, reason.strip(), datetime.now(UTC))
+        if kind in {"pinned", "started"}:
+            self.service.require_believed(decision.run_id)
         self._store.decide(decision)
         return decision
 

@@ -69,6 +69,17 @@ verdicts = _table(
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
 _BEGAN = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL
+_KEYS = {
+    "measurements": ("run_id", "rule_version", "service", "sli", "stat", "include"),
+    "assessments": ("run_id", "rule_version"),
+    "verdicts": ("run_id", "rule_version", "phase", "config_digest"),
+}
+"""What is concluded once: DuckDB keeps no unique indexes for us."""
+
+TEST = ("service", "test", "environment")
+"""What runs have to share to be runs of the same test."""
+
+Test = tuple[str | None, str | None, str | None]
 TABLES: tuple[sa.Table, ...] = tuple(_schema.sorted_tables)
 
 
@@ -170,11 +181,11 @@ def amend_run(connection: sa.Connection, run: Run) -> None:
 def forget_verdicts(connection: sa.Connection, run: Run, *, later: bool = False) -> None:
     """Drop the verdicts of all runs of the same test, which may have been compared with this one.
 
-    ``later``: only of those that began after it.
+    ``later``: only of those that did not begin before it.
     """
-    same = [runs.c[name].is_not_distinct_from(getattr(run.meta, name)) for name in ("service", "test", "environment")]
+    same = [runs.c[name].is_not_distinct_from(getattr(run.meta, name)) for name in TEST]
     if later:
-        same.append(min(run.started_at or run.received_at, run.received_at) < _BEGAN)
+        same.append(min(run.started_at or run.received_at, run.received_at) <= _BEGAN)
     connection.execute(verdicts.delete().where(verdicts.c.run_id.in_(sa.select(runs.c.id).where(*same))))
 
 
@@ -190,6 +201,15 @@ def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str
     """Insert many rows, or none."""
     if rows:
         connection.execute(table.insert(), list(rows))
+
+
+def add_new(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows about runs that are stored; what is there already stays, each once."""
+    there = known(connection, {row["run_id"] for row in rows})
+    key = [table.c[name] for name in _KEYS[table.name]]
+    kept = {tuple(row) for row in connection.execute(sa.select(*key).where(table.c.run_id.in_(there)))}
+    new = {tuple(row[column.name] for column in key): row for row in rows if row["run_id"] in there}
+    add_rows(connection, table, [row for place, row in new.items() if place not in kept])
 
 
 def remember_config(connection: sa.Connection, config: StoredConfig) -> None:
@@ -236,6 +256,16 @@ def read_assessments(connection: sa.Connection, run_ids: Sequence[str], rule_ver
         sa.select(assessments).where(assessments.c.run_id.in_(run_ids), assessments.c.rule_version == rule_version)
     )
     return [StoredAssessment(**row) for row in found.mappings()]
+
+
+def runs_of_tests(connection: sa.Connection, tests: Iterable[Test]) -> list[Run]:
+    """All runs of some tests, newest first."""
+    of = [
+        sa.and_(*(runs.c[name].is_not_distinct_from(value) for name, value in zip(TEST, test, strict=True)))
+        for test in tests
+    ]
+    query = sa.select(runs).where(sa.or_(sa.false(), *of)).order_by(_BEGAN.desc(), runs.c.id)
+    return [_run(row) for row in connection.execute(query).mappings()]
 
 
 def known(connection: sa.Connection, run_ids: Iterable[str]) -> set[str]:

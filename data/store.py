@@ -26,10 +26,10 @@ from data.migrate import migrate
 from data.samples import DuckDBSamples, SampleEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from data.catalog import RunFilter, StoredAssessment, StoredConfig, StoredMeasurement, StoredVerdict
+    from data.catalog import RunFilter, StoredAssessment, StoredConfig, StoredMeasurement, StoredVerdict, Test
     from data.model import Decision, Run, RunMeta, RunRecord
 
 SHORTEST_PREFIX = 4
@@ -60,6 +60,7 @@ class Store:
                 help="point PHASEGATE_HOME at a folder that you may write to",
             ) from error
         self._writing = threading.Lock()
+        self._changes = 0
         self._engine = sa.create_engine(
             f"duckdb:///{self.home / 'catalog.duckdb'}",
             connect_args={"config": {"memory_limit": "512MB", "threads": 1}},
@@ -98,7 +99,7 @@ class Store:
             try:
                 with self._transaction() as connection:
                     catalog.add_run(connection, record)
-                    catalog.forget_verdicts(connection, record.run, later=True)
+                    self._forget_verdicts(connection, record.run, later=True)
             except PhasegateError:
                 blocks.remove(target)
                 raise
@@ -113,9 +114,9 @@ class Store:
         amended = blocks.amended(run, meta)
         with self._write() as connection:
             blocks.amend(self._blocks / run.id, meta)  # first: opening the store makes up for what the catalog missed
-            catalog.forget_verdicts(connection, run)
+            self._forget_verdicts(connection, run)
             catalog.amend_run(connection, amended)
-            catalog.forget_verdicts(connection, amended)
+            self._forget_verdicts(connection, amended)
         return amended
 
     def delete_run(self, run_id: str, reason: str) -> None:
@@ -127,7 +128,7 @@ class Store:
         with self._write() as connection:
             run = catalog.read_run(connection, run_id)
             blocks.remove(self._blocks / run_id)
-            catalog.forget_verdicts(connection, run)
+            self._forget_verdicts(connection, run)
             catalog.delete_run(connection, run_id)
         _log.warning("run deleted", run=run_id, reason=reason)
 
@@ -142,8 +143,8 @@ class Store:
         with self._write() as connection:
             blocks.decide(folder, decision)  # first: opening the store makes up for what the catalog missed
             catalog.replace_decisions(connection, decision.run_id, blocks.decisions(folder))
-            catalog.forget_verdicts(connection, catalog.read_run(connection, decision.run_id))
-        _log.warning("decided", run=decision.run_id, kind=decision.kind, reason=decision.reason)
+            self._forget_verdicts(connection, catalog.read_run(connection, decision.run_id))
+        _log.info("decided", run=decision.run_id, kind=decision.kind, reason=decision.reason)
 
     def has_run(self, run_id: str) -> bool:
         """Is a run with exactly this id stored?"""
@@ -169,6 +170,11 @@ class Store:
         """Runs, newest first."""
         with self._read() as connection:
             return catalog.list_runs(connection, where, limit)
+
+    def runs_of_tests(self, tests: Iterable[Test]) -> list[Run]:
+        """All runs of some tests (service, test, environment), newest first."""
+        with self._read() as connection:
+            return catalog.runs_of_tests(connection, tests)
 
     def count_runs(self) -> int:
         """How many runs are stored."""
@@ -208,29 +214,33 @@ class Store:
         with self._read() as connection:
             return catalog.read_verdicts(connection, run_ids, phase, config_digest, rule_version)
 
-    def add_measurements(self, measured: Sequence[StoredMeasurement], assessed: Sequence[StoredAssessment]) -> None:
-        """Keep what was measured and found of runs. Of a run that was deleted meanwhile nothing is kept."""
+    @property
+    def changes(self) -> int:
+        """How often what verdicts rest on has changed. What was concluded before such a change is not kept after it."""
+        return self._changes
+
+    def add_measurements(
+        self, measured: Sequence[StoredMeasurement], assessed: Sequence[StoredAssessment], since: int
+    ) -> None:
+        """Keep what was measured and found of runs at the time of ``since`` (:attr:`changes`), each once."""
         if measured or assessed:
             with self._write() as connection:
-                self._add(connection, catalog.measurements, measured)
-                self._add(connection, catalog.assessments, assessed)
+                if self._changes == since:
+                    catalog.add_new(connection, catalog.measurements, [asdict(one) for one in measured])
+                    catalog.add_new(connection, catalog.assessments, [asdict(one) for one in assessed])
 
-    def add_verdicts(self, config: StoredConfig, verdicts: Sequence[StoredVerdict]) -> None:
-        """Keep verdicts and the slo.yaml they rest on. Of a run that was deleted meanwhile nothing is kept."""
+    def add_verdicts(self, config: StoredConfig, verdicts: Sequence[StoredVerdict], since: int) -> None:
+        """Keep verdicts that were reached at the time of ``since`` (:attr:`changes`), and the slo.yaml they rest on."""
         with self._write() as connection:
             catalog.remember_config(connection, config)
-            self._add(connection, catalog.verdicts, verdicts)
-
-    @staticmethod
-    def _add(
-        connection: sa.Connection,
-        table: sa.Table,
-        rows: Sequence[StoredMeasurement] | Sequence[StoredAssessment] | Sequence[StoredVerdict],
-    ) -> None:
-        there = catalog.known(connection, {row.run_id for row in rows})
-        catalog.add_rows(connection, table, [asdict(row) for row in rows if row.run_id in there])
+            if self._changes == since:
+                catalog.add_new(connection, catalog.verdicts, [asdict(one) for one in verdicts])
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _forget_verdicts(self, connection: sa.Connection, run: Run, *, later: bool = False) -> None:
+        self._changes += 1
+        catalog.forget_verdicts(connection, run, later=later)
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
@@ -287,6 +297,7 @@ class Store:
                     record = blocks.read_whole(folder).record
                     with self._write() as connection:
                         catalog.add_run(connection, record)
+                        self._forget_verdicts(connection, record.run)
                         catalog.replace_decisions(connection, folder.name, blocks.decisions(folder))
                 else:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -298,12 +309,14 @@ class Store:
         if (decided := blocks.decisions(folder)) != self.decisions(folder.name):
             with self._write() as connection:
                 catalog.replace_decisions(connection, folder.name, decided)
-                catalog.forget_verdicts(connection, catalog.read_run(connection, folder.name))
+                self._forget_verdicts(connection, catalog.read_run(connection, folder.name))
         if meta := blocks.amendments(folder):
             run = self.find_run(folder.name)
             if run.meta != meta:
                 with self._write() as connection:
+                    self._forget_verdicts(connection, run)
                     catalog.amend_run(connection, blocks.amended(run, meta))
+                    self._forget_verdicts(connection, blocks.amended(run, meta))
 
     @contextmanager
     def _explaining(self, explain: Callable[[str], PhasegateError]) -> Iterator[None]:

@@ -22,15 +22,16 @@ from reports.layout import (
     version,
 )
 from slo import numbers
+from slo.comparing import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from rich.console import RenderableType
 
     from slo.comparison import CompareView, EndpointChange
-    from slo.model import BaselineRef, Comparison, Endpoint, RunRef, Verdict
+    from slo.model import BaselineRef, Comparison, Endpoint, Outcome, RunRef, Verdict
 
 TOLD: Final = {"no_baseline"}
 """Findings that :func:`in_verdict` says in its own words."""
@@ -47,18 +48,11 @@ _MOST_NAMES: Final = 3
 
 def compare(view: CompareView, *, everything: bool = False) -> RenderableType:
     """What changed in a run: answer, reasons, how the tests differ, evidence, next steps, exit code."""
-    state = outcome(view.comparisons)
-    return Group(*_compare(view, state, everything=everything), Text(), ending(state, exit_code(state)))
+    return Group(*_compare(view, everything=everything), Text(), ending(view.outcome, exit_code(view.outcome)))
 
 
-def outcome(comparisons: Iterable[Comparison]) -> str:
-    """The state that speaks for all: the worst; ``no_baseline`` where there is none."""
-    found = {state_of(one) for one in comparisons}
-    return next((state for state in _OUTCOMES if state in found), "no_baseline")
-
-
-def exit_code(state: str) -> int:
-    """What ``compare`` exits with by its :func:`outcome`: 1 regressed, 3 nothing was compared, else 0."""
+def exit_code(state: Outcome) -> int:
+    """What ``compare`` exits with: 1 regressed, 3 nothing was compared, else 0."""
     return _EXIT_CODES.get(state, 0)
 
 
@@ -83,8 +77,8 @@ def baseline(found: BaselineRef, run: RunRef) -> RenderableType:
     )
 
 
-def _compare(view: CompareView, state: str, *, everything: bool) -> Iterator[RenderableType]:
-    yield headline(state, view.sentence)
+def _compare(view: CompareView, *, everything: bool) -> Iterator[RenderableType]:
+    yield headline(view.outcome, view.sentence)
     yield about(view.run)
     changed = [one for one in view.comparisons if state_of(one) in {"regressed", "suspected"}]
     if changed or view.findings:
@@ -98,7 +92,7 @@ def _compare(view: CompareView, state: str, *, everything: bool) -> Iterator[Ren
     yield from _percentiles(view.percentiles, everything=everything)
     if view.before:
         yield from _endpoints(view.endpoints, view.before, everything=everything)
-    yield from next_steps(_next(view, state))
+    yield from next_steps(_next(view, view.outcome))
 
 
 def _beside(
@@ -185,7 +179,7 @@ def _endpoints(endpoints: Sequence[EndpointChange], before: RunRef, *, everythin
     shown = told if everything else told[:_MOST_ENDPOINTS]
     if shown:
         yield Text()
-        yield Text(f"  Endpoints, beside run {before.id}{version(before)}")
+        yield Text(f"  Endpoints; failures beside run {before.id}{version(before)}")
         yield table(
             "|state|endpoint|p95 before>|now>|change>|failed before>|now>", (_endpoint_row(one) for one in shown),
             indent=2,
@@ -198,7 +192,10 @@ def _endpoint_row(one: EndpointChange) -> tuple[str | Text, ...]:
     state = _endpoint_state(one)
     name = " ".join(part for part in (one.service, one.method, one.name) if part)
     change = numbers.change(one.p95.change, one.p95.unit) if one.p95 else numbers.MISSING
-    before, now = (numbers.duration_ms(side.p95_ms if side else None) for side in (one.before, one.now))
+    now = numbers.duration_ms(one.now.p95_ms if one.now else None)
+    # What it changed from is the baseline's level; one run of it only where nothing was compared.
+    drawn = one.before.p95_ms if one.before else None
+    before = numbers.duration_ms(one.p95.baseline if one.p95 and one.p95.baseline is not None else drawn)
     return GLYPHS[state], state_word(state), name, before, now, change, _failed(one.before), _failed(one.now)
 
 
@@ -209,7 +206,7 @@ def _failed(side: Endpoint | None) -> str:
 def _endpoint_state(one: EndpointChange) -> str:
     if one.before is None or one.now is None:
         return "new" if one.before is None else "gone"
-    return outcome(found for found in (one.p95, one.failed) if found)
+    return outcome([found for found in (one.p95, one.failed) if found])
 
 
 def _most_changed(one: EndpointChange) -> tuple[int, float]:

@@ -169,7 +169,7 @@ def _flaky(flaky: Flaky) -> Text:
 
 
 def _tells(sli: SliHistory) -> bool:
-    return bool(sli.shifts or sli.flaky or (sli.drift and sli.drift.proven))
+    return bool(sli.sentence or sli.shifts or sli.flaky or (sli.drift and sli.drift.proven))
 
 
 def _state(document: ServiceHistory) -> str:
@@ -180,7 +180,9 @@ def _state(document: ServiceHistory) -> str:
         return "shifted"
     if any(sli.drift and sli.drift.breach_at for sli in slis):
         return "drifting"
-    return "flaky" if any(sli.flaky for sli in slis) else "steady"
+    if any(sli.flaky for sli in slis):
+        return "flaky"
+    return "unsettled" if any(sli.sentence for sli in slis) else "steady"
 
 
 def _which(document: ServiceHistory) -> str:

@@ -30,7 +30,8 @@ STYLES: Final[dict[str | None, str]] = {
     "invalid": "magenta", "suspect": "magenta", "info": "dim", "in_doubt": "magenta",
     "regressed": "bold red", "suspected": "bold yellow", "improved": "bold blue", "unchanged": "dim",
     "no_baseline": "dim", "not_comparable": "dim", "new": "dim", "gone": "yellow",
-    "shifted": "bold red", "drifting": "bold yellow", "flaky": "bold yellow", "steady": "dim", None: "dim",
+    "shifted": "bold red", "drifting": "bold yellow", "flaky": "bold yellow",
+    "unsettled": "bold yellow", "steady": "dim", None: "dim",
 }  # fmt: skip
 GLYPHS: Final[dict[str | None, str]] = {
     "pass": "✓", "warn": "!", "fail": "✕", "inconclusive": "?", "no_data": "–",
@@ -38,7 +39,7 @@ GLYPHS: Final[dict[str | None, str]] = {
     "invalid": "?", "suspect": "?", "info": "i", "in_doubt": "?",
     "regressed": "✕", "suspected": "!", "improved": "✓", "unchanged": "=",
     "no_baseline": "–", "not_comparable": "–", "new": "i", "gone": "!",
-    "shifted": "✕", "drifting": "!", "flaky": "!", "steady": "=", None: "–",
+    "shifted": "✕", "drifting": "!", "flaky": "!", "unsettled": "!", "steady": "=", None: "–",
 }  # fmt: skip
 """By state; ``None`` is a state that nothing was asked for."""
 

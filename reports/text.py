@@ -119,7 +119,8 @@ def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]
     run = document.run
     what = services(run.service, document.scope) or "the run"
     several = run.service is None and len(document.scope) > 1
-    yield headline(document.verdict, _sentence(document.verdict, what, document.phase, several=several))
+    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else "but got worse"
+    yield headline(document.verdict, _sentence(document.verdict, what, document.phase, how, several=several))
     yield about(run)
     yield Text()
     for reason in document.reasons[:_MOST_REASONS]:
@@ -157,13 +158,13 @@ def _evidence(document: Verdict, *, everything: bool) -> Iterator[RenderableType
         yield Text(f"  {told}", style="dim")
 
 
-def _sentence(state: VerdictState, what: str, phase: str, *, several: bool) -> str:
+def _sentence(state: VerdictState, what: str, phase: str, how: str, *, several: bool) -> str:
     meet, do = ("meet", "do") if several else ("meets", "does")
     match state:
         case "pass":
             return f"{what} {meet} phase {phase}"
         case "warn":
-            return f"{what} {meet} phase {phase}, narrowly"
+            return f"{what} {meet} phase {phase}, {how}"
         case "fail":
             return f"{what} {do} not meet phase {phase}"
         case "inconclusive":

@@ -2,27 +2,38 @@
 
 A run that is invalid or suspect never enters a baseline, nor does one that was taken out by hand. Neither does a run
 whose test was another one than that of the others: of the runs looked back on, the largest set counts in which each is
-what the older ones are. Somebody may choose one run instead (pinned), or the run with which all begins anew (started).
+what the older ones are. Nor does one that got worse than those before it, or a regression would be the usual after some
+nights: somebody has to accept it. Somebody may choose one run instead (pinned), or the run with which all begins anew
+(started).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slo.rules.against import find_against
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
 
+    from data.catalog import Test
     from data.model import Decision, Run
     from slo.model import BaselineKind
-    from slo.plan import Baseline, Config
+    from slo.plan import Baseline, Phase
     from slo.shape import Shape
 
-LOOK_BACK = 2
-"""Times as many runs are looked at as a baseline has, so that a few odd ones do not leave it short."""
+LOOK_BACK = 3
+"""Times as many runs are looked at as a baseline has: so long is a regression remembered that nobody accepts."""
 MOST_REPEATS = 4
+FEWEST = 3
+"""Runs from which on their own spread says whether another one got worse."""
+MOST_LEFT_OUT = 20
+"""Runs that do not count and are told; they are kept with every verdict."""
+
+Worse = Callable[[str, Sequence[str]], bool]
+"""Did this run get worse than those, beyond doubt?"""
 
 
 @dataclass(frozen=True)
@@ -37,32 +48,33 @@ class Assessed:
 class Past:
     """What a run is compared with, newest first. ``repeats`` are earlier runs of the same commit, judged together.
 
-    ``reason`` is that of the decision in force; ``left_out`` are runs that do not count, with why.
+    ``decided`` is the decision in force; ``left_out`` are runs that do not count, with why.
     """
 
     kind: BaselineKind = "none"
     runs: tuple[Shape, ...] = ()
     repeats: tuple[Shape, ...] = ()
-    reason: str = ""
+    decided: Decision | None = None
     left_out: tuple[tuple[str, str], ...] = ()
 
 
 def same_test(run: Run, others: Iterable[Run]) -> list[Run]:
     """Runs of the same test, service and environment that began before it, on whatever branch, newest first."""
     return sorted(
-        (one for one in others if one.id != run.id and _test_of(one) == _test_of(run) and began(one) < began(run)),
+        (one for one in others if one.id != run.id and test_of(one) == test_of(run) and began(one) < began(run)),
         key=began,
         reverse=True,
     )
 
 
-def candidates(run: Run, earlier: Iterable[Run], config: Config | None, rule: Baseline) -> list[Run]:
+def candidates(run: Run, earlier: Iterable[Run], rule: Baseline, phase: Phase | None = None) -> list[Run]:
     """Of :func:`same_test`, those on the branch of the baseline and of the phases that it asks for.
 
-    Where runs carry no branch, those without one count. Runs of the same commit are repeats, whatever their branch.
+    ``phase`` is the one that the run is judged by. Where runs carry no branch, those without one count. Runs of the
+    same commit are repeats, whatever their branch.
     """
     branches = {rule.branch, None} if run.meta.branch is None else {rule.branch}
-    phases = _phases(run, config, rule)
+    phases = _phases(run, phase, rule)
     return [
         other
         for other in earlier
@@ -70,43 +82,68 @@ def candidates(run: Run, earlier: Iterable[Run], config: Config | None, rule: Ba
     ]
 
 
-def decision_in_force(run: Run, earlier: Sequence[Run], decisions: Iterable[Decision]) -> Decision | None:
-    """The last decision about the baseline of a run's test; ``decisions`` are in order of time.
+def decision_in_force(
+    run: Run, earlier: Sequence[Run], rule: Baseline, decisions: Iterable[Decision]
+) -> Decision | None:
+    """The last decision about the baseline of a run's test that was not taken back; in order of time.
 
-    A decision about a run holds from that run on, and so does the one that starts a baseline for that run itself.
+    A decision about a run holds from that run on, and so does the one that starts a baseline for that run itself. One
+    about a run of another branch than the baseline's holds on that branch only.
     """
-    ids = {other.id for other in earlier}
-    last: Decision | None = None
+    branches = {rule.branch, None, run.meta.branch}
+    ids = {other.id for other in earlier if other.meta.branch in branches}
+    standing: dict[str, Decision] = {}
     for one in decisions:
         own = one.run_id == run.id and one.kind != "pinned"  # a run is not compared with itself
         if one.kind in {"pinned", "started", "released"} and (one.run_id in ids or own):
-            last = one
-    return None if last and last.kind == "released" else last
+            standing.pop(one.run_id, None)
+            if one.kind != "released":
+                standing[one.run_id] = one
+    return next(reversed(standing.values()), None)
 
 
-def past_of(
-    run: Run, earlier: Sequence[Run], rule: Baseline, assess: Callable[[Run], Assessed], decided: Decision | None = None
-) -> Past:
+@dataclass(frozen=True)
+class Judges:
+    """What is asked of other runs: what is known of one alone, and whether one got worse than others."""
+
+    assess: Callable[[Run], Assessed]
+    worse: Worse = lambda _run, _before: False
+
+
+def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, judges: Judges, decided: Decision | None = None) -> Past:
     """The baseline of a run among its candidates, the newest first."""
+    pinned = decided.run_id if decided and decided.kind == "pinned" else None
     left_out: list[tuple[str, str]] = []
     repeats: list[Shape] = []
     looked_at: list[Shape] = []
     for other in _within(run, earlier, decided):
-        same = _is_repeat(run, other)
+        same = other.id != pinned and _is_repeat(run, other)
         if same and len(repeats) >= MOST_REPEATS:
             continue
-        assessed = assess(other)
+        assessed = judges.assess(other)
         if assessed.doubt is not None:
             left_out.append((other.id, assessed.doubt))
-            continue
-        (repeats if same else looked_at).append(assessed.shape)
-        if len(looked_at) >= LOOK_BACK * rule.runs:
+        else:
+            (repeats if same else looked_at).append(assessed.shape)
+        if len(looked_at) >= LOOK_BACK * rule.runs or len(left_out) >= LOOK_BACK * rule.runs:
             break
     agreed = agreeing(looked_at)
+    level = _level(agreed, rule, judges.worse)
     left_out += [(one.run_id, "its test was another one") for one in looked_at if one not in agreed]
-    kept = tuple(agreed[: rule.runs])
-    kind: BaselineKind = "none" if not kept else "pinned" if decided and decided.kind == "pinned" else "rolling"
-    return Past(kind, kept, tuple(repeats), decided.reason if decided else "", tuple(left_out))
+    left_out += [(one.run_id, "it got worse, and nobody has accepted it") for one in agreed if one not in level]
+    kept = tuple(level[: rule.runs])
+    kind: BaselineKind = "none" if not kept else "pinned" if pinned else "rolling"
+    return Past(kind, kept, tuple(repeats), decided, tuple(left_out[:MOST_LEFT_OUT]))
+
+
+def _level(newest_first: Sequence[Shape], rule: Baseline, worse: Worse) -> list[Shape]:
+    """Without the runs that got worse than those before them, the newest first."""
+    kept: list[Shape] = []
+    for shape in reversed(newest_first):
+        before = [one.run_id for one in kept[-rule.runs :]][::-1]
+        if len(before) < FEWEST or not worse(shape.run_id, before):
+            kept.append(shape)
+    return kept[::-1]
 
 
 def agreeing(newest_first: Sequence[Shape]) -> list[Shape]:
@@ -146,15 +183,15 @@ def _is_repeat(run: Run, other: Run) -> bool:
     return run.meta.commit is not None and other.meta.commit == run.meta.commit
 
 
-def _phases(run: Run, config: Config | None, rule: Baseline) -> set[str | None] | None:
+def _phases(run: Run, phase: Phase | None, rule: Baseline) -> set[str | None] | None:
     """The phases whose runs count; ``None`` for all of them."""
     if rule.phase == "any":
         return None
     if rule.phase == "same":
-        return {run.meta.phase}
-    own = next((phase for phase in config.phases if phase.id == run.meta.phase), None) if config else None
-    return {*(own.after if own else ())}
+        return {phase.id if phase else run.meta.phase}
+    return {*(phase.after if phase else ())}
 
 
-def _test_of(run: Run) -> tuple[str | None, str | None, str | None]:
+def test_of(run: Run) -> Test:
+    """What runs have to share to be compared: service, test, environment."""
     return run.meta.service, run.meta.test, run.meta.environment

@@ -68,8 +68,11 @@ class Compared:
     common: Common | None = None
 
 
-def compare(pairs: Sequence[Pair], rule: Regression) -> Compared:
-    """Compare every pair under ``rule``; confidence is over all of them. Deterministic, and blind to their order."""
+def compare(pairs: Sequence[Pair], rule: Regression, *, plainly: bool = False) -> Compared:
+    """Compare every pair under ``rule``; confidence is over all of them. Deterministic, and blind to their order.
+
+    ``plainly``: without what could be detected and what would settle it, which take most of the time.
+    """
     unfit = {i: change for i, pair in enumerate(pairs) if (change := _unfit(pair))}
     fit = {i: pair for i, pair in enumerate(pairs) if i not in unfit}
     if _same_runs(list(fit.values())):
@@ -86,7 +89,7 @@ def compare(pairs: Sequence[Pair], rule: Regression) -> Compared:
         found = shares(family, rule) if is_share else sizes(family, rule, moved=bool(common and common.moved))
         evidence |= zip(members, found, strict=True)
         commons += [common] if common else []
-    changes = unfit | _judged(evidence, rule)
+    changes = unfit | _judged(evidence, rule, plainly=plainly)
     sized = {i: replace(c, runs=len(there(pairs[i].baseline)), repeats=len(there(pairs[i].current)))
              for i, c in changes.items()}  # fmt: skip
     return Compared(
@@ -107,7 +110,7 @@ def _unfit(pair: Pair) -> Change | None:
     """The answer about a pair that needs no statistics; ``None`` if it does."""
     now, before = there(pair.current), there(pair.baseline)
     every = now + before
-    if not now:
+    if pair.current[0] is None:  # whatever its repeats have
         return not_comparable("this run has no such measurement")
     if not before:
         return Change("no_baseline", value=now[0].value, method="there is no run to compare with")
@@ -142,7 +145,7 @@ def _stepped(p: Floats) -> Floats:
     return adjusted
 
 
-def _judged(evidence: dict[int, Proof], rule: Regression) -> dict[int, Change]:
+def _judged(evidence: dict[int, Proof], rule: Regression, *, plainly: bool) -> dict[int, Change]:
     """A p-value is believed up to 1 - confidence once it is corrected: both bounds of the module in one number."""
     found = list(evidence.values())
     doubt = 1 - rule.confidence
@@ -155,22 +158,28 @@ def _judged(evidence: dict[int, Proof], rule: Regression) -> dict[int, Change]:
     for place, (i, one) in enumerate(evidence.items()):
         believed = int((_stepped(np.where(np.arange(len(found)) == place, 0.0, worse)) <= _FALSE_SHARE * doubt).sum())
         level = doubt * one.weight * min(_LOOSEST, _FALSE_SHARE * believed / len(found))
-        judged[i] = _judge(one, float(sure_worse[place]), float(sure_better[place]), doubt, level)
+        change = _judge(one, float(sure_worse[place]), float(sure_better[place]), doubt)
+        judged[i] = (
+            change if plainly else replace(change, detectable=one.reach(level), settle=_settle(one, change, level))
+        )
     return judged
 
 
-def _judge(one: Proof, worse: float, better: float, doubt: float, level: float) -> Change:
+def _judge(one: Proof, worse: float, better: float, doubt: float) -> Change:
     state: ComparisonState = "inconclusive"
     p, confidence = min(worse, better), None
-    if p <= doubt and abs(one.change) >= one.least:
-        state, confidence = "regressed" if worse < better else "improved", 1 - p
+    is_worse = (one.change > 0) == one.up
+    if p <= doubt and abs(one.change) >= one.least and is_worse == (worse < better):
+        state, confidence = "regressed" if is_worse else "improved", 1 - p
     elif not one.environment and -one.least <= one.ci[0] and one.ci[1] <= one.least:
         state = "unchanged"
-    together = one.environment and state == "inconclusive"
-    settle = (
-        "" if state != "inconclusive" else "a run when the environment is as before" if together else one.settle(level)
-    )
     return Change(
         state, one.value, one.baseline, one.change, one.ci, one.noise, min(one.worse, one.better), confidence,
-        one.reach(level), one.method, settle, environment=together,
+        method=one.method, environment=one.environment and state == "inconclusive",
     )  # fmt: skip
+
+
+def _settle(one: Proof, change: Change, level: float) -> str:
+    if change.state != "inconclusive":
+        return ""
+    return "a run when the environment is as before" if change.environment else one.settle(level)

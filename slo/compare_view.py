@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slo import numbers, views
-from slo.comparing import Asked, asked_of
+from slo.comparing import Asked, asked_of, outcome
 from slo.comparison import CompareView, Distribution, EndpointChange
 from slo.refs import run_ref
 from slo.selector import Selector
@@ -48,15 +48,17 @@ def compare_view(book: Book, run: Run, past: Past, phase: Phase | None) -> Compa
     judged = book.judgement(run, asked_of(phase, run.services, scope), past)
     before = book.evidence.record(past.runs[0].run_id) if past.runs else None
     both = _Both(judged.record, before)
+    moved = any(f.code == "environment_shift" for f in judged.measurement.findings)
     return CompareView(
         run=run_ref(run),
         before=run_ref(before.run) if before else None,
         baseline=book.baseline_ref(past),
         sentence=_sentence(judged),
+        outcome=outcome(judged.comparisons),
         findings=tuple(f for f in judged.measurement.findings if f.code != "no_baseline"),
         comparisons=judged.comparisons,
-        percentiles=_percentiles(book, run, past),
-        endpoints=_endpoints(book, run, past, both),
+        percentiles=_percentiles(book, run, past, moved=moved),
+        endpoints=_endpoints(book, run, past, both, moved=moved),
         distributions=_distributions(both, book.samples),
     )
 
@@ -67,6 +69,8 @@ def _sentence(judged: Judgement) -> str:
     runs = numbers.things(len(judged.past.runs), "run")
     if not judged.comparisons:
         return f"Nothing can be compared with {runs}."
+    if any(f.code == "environment_shift" for f in judged.measurement.findings):
+        return f"The environment changed since {runs}: what got worse as all did says nothing of one service."
     if worse := [c for c in judged.comparisons if c.state == "regressed"]:
         first, more = worse[0], f", and {len(worse) - 1} more" if len(worse) > 1 else ""
         what = f"{first.service + ' ' if first.service else ''}{first.sli} {first.stat}"
@@ -79,24 +83,24 @@ def _sentence(judged: Judgement) -> str:
     return f"{sure} in {runs}: {told}."
 
 
-def _percentiles(book: Book, run: Run, past: Past) -> tuple[Comparison, ...]:
+def _percentiles(book: Book, run: Run, past: Past, *, moved: bool) -> tuple[Comparison, ...]:
     """Each percentile of each service's latency, in order."""
     asked = [
         Asked(Sli(service, Selector("http_req_duration"), f"p({level * 100:g})", level), higher_is_worse=True)
         for service in run.services or (None,)
         for level in LEVELS
     ]
-    found = {(c.service, c.stat): c for c in book.judgement(run, asked, past).comparisons}
+    found = {(c.service, c.stat): c for c in book.judgement(run, asked, past, moved=moved).comparisons}
     return tuple(found[one.sli.service, one.sli.stat] for one in asked)
 
 
-def _endpoints(book: Book, run: Run, past: Past, both: _Both) -> tuple[EndpointChange, ...]:
+def _endpoints(book: Book, run: Run, past: Past, both: _Both, *, moved: bool) -> tuple[EndpointChange, ...]:
     """Endpoints of both sides, those that changed most, in units of their own spread, first."""
     now, before = (_by_key(views.endpoints(one, book.samples)) if one else {} for one in (both.now, both.before))
     busiest = sorted({**before, **now}.values(), key=lambda e: -e.requests)[:MOST_ENDPOINTS]
     keys = [_key(endpoint) for endpoint in busiest]
     asked = [one for key in keys if key in now for one in _asked(key)]
-    found = {(c.service, c.sli): c for c in book.judgement(run, asked, past).comparisons}
+    found = {(c.service, c.sli): c for c in book.judgement(run, asked, past, moved=moved).comparisons}
     rows = [
         EndpointChange(
             *key, now.get(key), before.get(key),

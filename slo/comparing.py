@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from slo import numbers
 from slo.change import compare
 from slo.findings import concerns
-from slo.model import Comparison, Finding
+from slo.model import Comparison, Finding, Outcome
 from slo.pairs import Pair
 from slo.profile import Profile, profiles
 from slo.shape import gained, lost
+from slo.shares import LEAST_SHARE
 from slo.sli import of_objective, standard
 
 if TYPE_CHECKING:
@@ -45,13 +46,25 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Both sides of a comparison: the run and its repeats, and the runs of its baseline, each newest first."""
+class Side:
+    """One run of a comparison: its measurements, and its services that are called at other endpoints than the run's."""
 
-    current: Sequence[Measured]
-    baseline: Sequence[Measured]
-    repeats: tuple[str, ...] = ()
-    baseline_runs: tuple[str, ...] = ()
+    run_id: str
+    measured: Measured
+    apart: frozenset[str | None] = frozenset()
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a comparison: the run with its repeats, and the runs of its baseline, each newest first."""
+
+    current: Sequence[Side]
+    baseline: Sequence[Side]
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """The ids of the other runs of this version."""
+        return tuple(side.run_id for side in self.current[1:])
 
 
 def key_of(measured: StoredMeasurement) -> SliKey:
@@ -88,54 +101,88 @@ def profiled(
 
 
 def compared(
-    asked: Sequence[Asked], sides: Sides, rule: Regression, unfit: Mapping[SliKey, str] | None = None
-) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
+    asked: Sequence[Asked], sides: Sides, rule: Regression, unfit: Mapping[SliKey, str] | None = None, *,
+    moved: bool = False,
+) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:  # fmt: skip
     """Every SLI compared, worst first, and what all services did together, as a finding.
+
+    ``moved``: that they did is known already.
 
     ``unfit`` says of SLIs why they cannot be compared. Repeats are judged together with the run. What the run alone
     shows and its repeats do not is suspected, and so is all that fewer runs show than ``rule`` asks for.
     """
     fit = [one for one in asked if one.sli.key not in (unfit or {})]
-    pairs = [_pair(one, sides.current, sides.baseline) for one in fit]
+    pairs = [_pair(one, sides) for one in fit]
     judged = compare(pairs, rule)
-    alone = compare([replace(pair, current=pair.current[:1]) for pair in pairs], rule) if sides.repeats else judged
+    alone = [judged.changes] if len(sides.current) == 1 else [
+        compare([replace(pair, current=(pair.current[i],)) for pair in pairs], rule).changes
+        for i in range(len(sides.current))
+    ]  # fmt: skip
     found = [
-        _told(one, together, first, sides, rule)
-        for one, together, first in zip(fit, judged.changes, alone.changes, strict=True)
+        _told(one, change, each, sides, rule)
+        for one, change, each in zip(fit, judged.changes, zip(*alone, strict=True), strict=True)
     ]
+    findings = tuple(_shifted(judged.common, found))
+    if moved or findings:
+        found = [_with_environment(one, judged.common) for one in found]
     found += [_blank(one, sides, reason) for one in asked if (reason := (unfit or {}).get(one.sli.key))]
     order = sorted(found, key=lambda c: (_WORST_FIRST.index(c.state), -(c.noise or 0), c.service or "", c.sli, c.stat))
-    return tuple(order), tuple(_shifted(judged.common, order))
+    return tuple(order), findings
 
 
-def unfit_of(
-    asked: Sequence[Asked], run: Shape, before: Sequence[Shape], findings: Sequence[Finding]
-) -> dict[SliKey, str]:
+def got_worse(asked: Sequence[Asked], run: Measured, before: Sequence[Measured], rule: Regression) -> bool:
+    """Did any SLI of a run get worse than in those before, beyond doubt?
+
+    Ten times surer than what is told: what is left out of baselines by mistake makes them too narrow.
+    """
+    sides = Sides([Side("", run)], [Side("", one) for one in before])
+    sure = replace(rule, confidence=1 - (1 - rule.confidence) / 10)
+    return any(
+        c.state == "regressed" for c in compare([_pair(one, sides) for one in asked], sure, plainly=True).changes
+    )
+
+
+def unfit_of(asked: Sequence[Asked], sides: Sides, findings: Sequence[Finding]) -> dict[SliKey, str]:
     """Why some SLIs of a run cannot be compared: they were not believably measured, or are of other requests.
 
     A service that is called at other endpoints than before is another mixture; single endpoints stay comparable.
     """
-    mixed = _mixed(run, before)
     unfit = {}
     for one in asked:
-        service = one.sli.service
-        invalid = next((f for f in findings if f.severity == "invalid" and concerns(f, service)), None)
+        invalid = next((f for f in findings if f.severity == "invalid" and concerns(f, one.sli.service)), None)
         if invalid:
             unfit[one.sli.key] = f"not believably measured: {invalid.message}"
-        elif _over_endpoints(one.sli) and (service in mixed if service else mixed):
+        elif sides.baseline and all(_is_apart(one.sli, side) for side in sides.baseline):
             unfit[one.sli.key] = "other endpoints are called than before; single endpoints can be compared"
     return unfit
 
 
-def _over_endpoints(sli: Sli) -> bool:
-    """Is it about requests to several endpoints? Then it depends on their mixture."""
-    return sli.selector.metric.startswith("http_") and all(tag != "name" for tag, _ in sli.selector.tags)
-
-
-def _mixed(run: Shape, before: Sequence[Shape]) -> frozenset[str | None]:
-    """The services whose endpoints are others than before; rarely called ones apart."""
-    changed = lost(run, before) | gained(run, before)
+def apart(run: Shape, other: Shape) -> frozenset[str | None]:
+    """The services that one of two runs called at other endpoints than the other; rarely called ones apart."""
+    changed = lost(run, [other]) | gained(run, [other])
     return frozenset(part[1] or None for part in changed if part[0] == "endpoint")
+
+
+def outcome(comparisons: Sequence[Comparison]) -> Outcome:
+    """What all comparisons of a run come to: what got worse first, and nothing missing for unchanged."""
+    states = {"suspected" if c.suspected else c.state for c in comparisons}
+    if not states - {"no_baseline"}:
+        return "no_baseline"
+    if not states - {"no_baseline", "not_comparable"}:
+        return "not_comparable"
+    for state in ("regressed", "suspected"):
+        if state in states:
+            return state
+    if states & {"inconclusive", "not_comparable", "no_baseline"}:
+        return "inconclusive"
+    return "improved" if "improved" in states else "unchanged"
+
+
+def _is_apart(sli: Sli, side: Side) -> bool:
+    """Is an SLI about requests to several endpoints, and are they others in this run? Then it is of another mixture."""
+    if not sli.selector.metric.startswith("http_") or any(tag == "name" for tag, _ in sli.selector.tags):
+        return False
+    return bool(side.apart) if sli.service is None else sli.service in side.apart
 
 
 def _asked(objective: Objective) -> Asked | None:
@@ -144,16 +191,19 @@ def _asked(objective: Objective) -> Asked | None:
     return Asked(sli, higher_is_worse=target.upper) if sli and (target.upper or target.lower) else None
 
 
-def _pair(one: Asked, current: Sequence[Measured], baseline: Sequence[Measured]) -> Pair:
-    sides = [[side.get(one.sli.key) for side in runs] for runs in (current, baseline)]
-    known = [measured for side in sides for measured in side if measured and measured.value is not None]
+def _pair(one: Asked, sides: Sides) -> Pair:
+    current, baseline = (
+        [None if _is_apart(one.sli, side) else side.measured.get(one.sli.key) for side in runs]
+        for runs in (sides.current, sides.baseline)
+    )
+    known = [measured for measured in (*current, *baseline) if measured and measured.value is not None]
     return Pair(
         service=one.sli.service,
         family=f"{one.sli.key[1:]}",
         unit=known[0].unit if known else "",
         higher_is_worse=one.higher_is_worse,
-        current=tuple(_profile(measured) for measured in sides[0]),
-        baseline=tuple(_profile(measured) for measured in sides[1]),
+        current=tuple(map(_profile, current)),
+        baseline=tuple(map(_profile, baseline)),
     )
 
 
@@ -165,7 +215,7 @@ def _profile(measured: StoredMeasurement | None) -> Profile | None:
 
 
 def _blank(one: Asked, sides: Sides, reason: str) -> Comparison:
-    measured = sides.current[0].get(one.sli.key)
+    measured = sides.current[0].measured.get(one.sli.key)
     return Comparison(
         service=one.sli.service, sli=str(one.sli.selector), stat=one.sli.stat, unit=measured.unit if measured else "",
         state="not_comparable", reason=reason, value=measured.value if measured else None,
@@ -173,38 +223,70 @@ def _blank(one: Asked, sides: Sides, reason: str) -> Comparison:
     )  # fmt: skip
 
 
-def _told(one: Asked, together: Change, alone: Change, sides: Sides, rule: Regression) -> Comparison:
-    hidden = alone.state == "regressed" != together.state  # repeats must not hide what the run shows
-    change = alone if hidden else together
+def _told(one: Asked, together: Change, alone: Sequence[Change], sides: Sides, rule: Regression) -> Comparison:
+    hidden = alone[0].state == "regressed" != together.state  # repeats must not hide what the run shows
+    change = alone[0] if hidden else together
     blank = _blank(one, sides, "")
+    shown = sum(_shows(each, blank, rule) for each in alone)
     told = replace(
         blank, state=change.state, value=blank.value if change.value is None else change.value,
         baseline=change.baseline, change=change.change, ci=change.ci, detectable=change.detectable, noise=change.noise,
         confidence=change.confidence, method=change.method, settle=change.settle,
-        suspected=change.state == "regressed" and (hidden or len(sides.current) < rule.confirm),
-        baseline_runs=sides.baseline_runs if change.runs else (), repeats=sides.repeats,
+        suspected=change.state == "regressed" and (hidden or shown < rule.confirm or 2 * shown <= len(alone)),
+        baseline_runs=_used(one, sides) if change.runs else (), repeats=sides.repeats,
     )  # fmt: skip
-    return replace(told, reason=_reason(told, change, rule, hidden=hidden))
+    return replace(told, reason=_reason(told, change, f"{shown} of {len(alone)}", rule))
 
 
-def _reason(told: Comparison, change: Change, rule: Regression, *, hidden: bool) -> str:
+def _with_environment(one: Comparison, common: Common | None) -> Comparison:
+    """What got worse as everything did is not this service's doing; failures are, and what is left of the latency."""
+    freed = common is not None and common.moved and one.service is not None and (one.sli, one.stat) == _LATENCY
+    if one.state != "regressed" or one.unit == "ratio" or freed:
+        return one
+    return replace(
+        one, state="inconclusive", suspected=False, confidence=None,
+        reason=f"{one.reason}, as the other services did: it may be the environment",
+        settle="a run when the environment is as before",
+    )  # fmt: skip
+
+
+def _used(one: Asked, sides: Sides) -> tuple[str, ...]:
+    return tuple(
+        side.run_id for side in sides.baseline if one.sli.key in side.measured and not _is_apart(one.sli, side)
+    )
+
+
+def _shows(change: Change, of: Comparison, rule: Regression) -> bool:
+    """Does a run alone show a worsening that counts, be it sure or not?"""
+    worsening = (change.change or 0.0) * (1 if of.higher_is_worse else -1)
+    return change.state == "regressed" or worsening >= (LEAST_SHARE if of.unit == "ratio" else rule.min_change_ratio)
+
+
+def _reason(told: Comparison, change: Change, shown: str, rule: Regression) -> str:
     """One sentence of a comparison; what it is about is said beside it."""
     if told.state == "no_baseline":
-        return "there is no earlier run to compare with"
+        return "no earlier run has such a measurement to compare with"
     if told.state == "not_comparable":
         return change.method
     runs = numbers.things(change.runs, "run")
     moved = f"{numbers.change(told.change, told.unit)} against {numbers.value(told.baseline, told.unit)} in {runs}"
-    if hidden:
-        others = numbers.things(len(told.repeats), "other run")
-        return f"{moved}; {others} of this commit {'does' if len(told.repeats) == 1 else 'do'} not show it"
     if told.suspected:
-        return f"{moved}; suspected until {rule.confirm} runs of this commit show it"
+        if not told.repeats:
+            return f"{moved}; suspected until {rule.confirm} runs of this commit show it"
+        return f"{moved}; suspected, since only {shown} runs of this commit show it"
     if change.environment:
         return f"{moved}, as the other services did: it may be the environment"
-    return moved + {"unchanged": ": no change that matters", "inconclusive": ": not told from noise"}.get(
-        told.state, ""
-    )
+    return moved + _doubt(told)
+
+
+def _doubt(told: Comparison) -> str:
+    """What the interval of the value alone does not say."""
+    if told.state == "unchanged":
+        return ": no change that matters"
+    clear = told.ci is not None and not told.ci[0] <= 0 <= told.ci[1]
+    if told.state == "inconclusive":
+        return ": likely, but not sure among all that are compared" if clear else ": not told from noise"
+    return "" if clear or told.unit == "ratio" else "; not sure by itself, but with the requests around it"
 
 
 def _shifted(common: Common | None, found: Sequence[Comparison]) -> Iterable[Finding]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from data.model import Decision
 from slo.drift import Drift, Flaky
-from slo.model import BaselineRef, Comparison, Endpoint, Finding, ObjectiveState, RunRef
+from slo.model import BaselineRef, Comparison, Endpoint, Finding, ObjectiveState, Outcome, RunRef
 from slo.shifts import Shift
 
 
@@ -42,7 +42,8 @@ class CompareView:
     """What changed in a run: everything the Compare page draws.
 
     ``before`` is the run it is drawn beside: the one named, or the newest of the baseline; ``None`` without any.
-    ``findings`` tell how the tests themselves differ. ``comparisons`` are what the verdict compares, worst first;
+    ``outcome`` is what all ``comparisons`` come to. ``findings`` tell how the tests themselves differ.
+    ``comparisons`` are what the verdict compares, worst first;
     ``percentiles`` are latencies of every service at more percentiles, each judged with the others of this list.
     """
 
@@ -50,6 +51,7 @@ class CompareView:
     before: RunRef | None
     baseline: BaselineRef
     sentence: str
+    outcome: Outcome
     findings: tuple[Finding, ...]
     comparisons: tuple[Comparison, ...]
     percentiles: tuple[Comparison, ...]

@@ -29,6 +29,8 @@ class Evidence:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.since = store.changes
+        """What the store was like when this was begun; what is concluded is not kept if it changes meanwhile."""
         self._records: dict[str, RunRecord] = {}
         self._measured: dict[str, Measured] = {}
         self._assessed: dict[str, Assessed] = {}
@@ -71,6 +73,10 @@ class Evidence:
             return Assessed(own.shape, f"invalidated: {why}")
         return own
 
+    def invalidated(self, run_id: str) -> str | None:
+        """Why somebody took a run out; ``None`` where nobody did."""
+        return self._invalidated.get(run_id)
+
     def measured(self, run_id: str, slis: Sequence[Sli]) -> Measured:
         """The measurements of a run, at least of these SLIs, with their profiles."""
         kept = self._measured.setdefault(run_id, {})
@@ -84,7 +90,7 @@ class Evidence:
 
     def keep(self) -> None:
         """Store what had to be made."""
-        self._store.add_measurements(self._new_measured, self._new_assessed)
+        self._store.add_measurements(self._new_measured, self._new_assessed, self.since)
         self._new_measured, self._new_assessed = [], []
 
 

@@ -6,15 +6,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from data.catalog import RunFilter, StoredConfig, StoredVerdict
+from data.catalog import StoredConfig, StoredVerdict
 from data.errors import BadRequest
 from slo import numbers
-from slo.baseline import LOOK_BACK, MOST_REPEATS, Past, candidates, decision_in_force, past_of, same_test
-from slo.comparing import Sides, asked_of, compared, unfit_of
+from slo.baseline import MOST_REPEATS, Judges, Past, candidates, decision_in_force, past_of, same_test, test_of
+from slo.comparing import Side, Sides, apart, asked_of, compared, got_worse, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, state_of
 from slo.model import RULE_VERSION, BaselineRef, Finding, Measurement, Verdict
+from slo.model import Evidence as FindingEvidence
 from slo.objectives import judge
 from slo.plan import Baseline, Regression
 from slo.refs import left_open, run_ref
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from slo.config import Config, Phase
     from slo.model import Comparison
     from slo.shape import Shape
+    from slo.sli import Sli
 
 SCHEMA = 1
 
@@ -61,13 +63,12 @@ class Judging:
             return found
         with self._turn:  # the second of two who ask at once reads what the first one kept
             found = self._stored(runs, config, phase)
-            book = Book(self._store, config)
             missing = [run for run in runs if run.id not in found]
-            book.prepare(missing)
+            book = Book(self._store, config, missing)
             judged = [self._judged(book, run, config, phase) for run in missing]
             book.evidence.keep()
             kept = StoredConfig(config.digest, config.source, self._clock(), text)
-            self._store.add_verdicts(kept, [_row(verdict) for verdict in judged])
+            self._store.add_verdicts(kept, [_row(verdict) for verdict in judged], book.evidence.since)
         return found | {verdict.run.id: verdict for verdict in judged}
 
     def _stored(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
@@ -80,7 +81,7 @@ class Judging:
         objectives = [phase.objectives[i] for i in asked]
         slis = [sli for objective in objectives if (sli := of_objective(objective))]
         measured = book.evidence.measured(run.id, [*slis, *standard(run.services)])
-        found = book.judgement(run, asked_of(phase, run.services, asked))
+        found = book.judgement(run, asked_of(phase, run.services, asked), book.past(run, phase))
         metrics = {metric.name: metric for metric in found.record.metrics}
         findings = found.measurement.findings
         results = []
@@ -105,37 +106,40 @@ class Judging:
             scope=scope,
             out_of_scope=len(phase.objectives) - len(asked),
             judged_at=self._clock(),
-            notes=tuple(left_open([phase])),
+            notes=tuple(_notes(book.evidence.invalidated(run.id), phase)),
             baseline=book.baseline_ref(found.past),
         )
 
 
 class Book:
-    """The runs of a store and what is known of them, for the questions that are asked together."""
+    """The runs of some tests and what is known of them, for the questions that are asked together."""
 
-    def __init__(self, store: Store, config: Config | None) -> None:
+    def __init__(self, store: Store, config: Config | None, about: Sequence[Run]) -> None:
+        """``about`` are the runs in question; those of the same tests are read, too."""
         self.evidence = Evidence(store)
-        self._config = config
         self._rule = config.baseline if config else Baseline()
         self.regression = config.regression if config else Regression()
         self.samples = store.samples
-        self._runs = {run.id: run for run in store.runs(RunFilter())}
+        self._runs = {run.id: run for run in store.runs_of_tests({test_of(run) for run in about})}
         self._decisions = store.decisions()
+        # At once what judging needs; of long histories only what is looked back on, as a rule.
+        most = self._rule.runs + MOST_REPEATS
+        near = {one.id: one for run in about for one in (run, *same_test(run, self._runs.values())[:most])}
+        self.evidence.load(near.values())
 
-    def prepare(self, runs: Sequence[Run]) -> None:
-        """Read at once what judging these runs needs; of long histories only what is looked back on, as a rule."""
-        most = LOOK_BACK * self._rule.runs + MOST_REPEATS
-        self.evidence.load({one.id: one for run in runs for one in (run, *self._candidates(run)[:most])}.values())
-
-    def past(self, run: Run) -> Past:
-        """What a run is held against."""
-        self.prepare([run])
+    def past(self, run: Run, phase: Phase | None) -> Past:
+        """What a run is held against when it is judged by a phase."""
         earlier = same_test(run, self._runs.values())
-        decided = decision_in_force(run, earlier, self._decisions)
-        pinned = [one for one in earlier if decided and one.id == decided.run_id]
-        chosen = self._candidates(run)
-        chosen = sorted({one.id: one for one in (*chosen, *pinned)}.values(), key=earlier.index)
-        return past_of(run, chosen, self._rule, self.evidence.assess, decided)
+        decided = decision_in_force(run, earlier, self._rule, self._decisions)
+        chosen = {one.id for one in candidates(run, earlier, self._rule, phase)} | {decided.run_id if decided else ""}
+        asked = [one for one in asked_of(None, run.services) if not one.sli.per_second]
+
+        def worse(other: str, before: Sequence[str]) -> bool:
+            now, *then = (self.evidence.measured(each, [one.sli for one in asked]) for each in (other, *before))
+            return got_worse(asked, now, then, self.regression)
+
+        within = [one for one in earlier if one.id in chosen]
+        return past_of(run, within, self._rule, Judges(self.evidence.assess, worse), decided)
 
     def named(self, run: Run, before: Run) -> Past:
         """One run in place of the baseline.
@@ -145,47 +149,54 @@ class Book:
         """
         if run.id == before.id:
             raise BadRequest("a run is not compared with itself", help="name two runs; `phasegate runs` lists them")
-        return Past("named", (self.evidence.assess(before).shape,))
+        known = self.evidence.assess(before)
+        doubts = ((before.id, known.doubt),) if known.doubt else ()
+        return Past("named", (known.shape,), left_out=doubts)
 
-    def judgement(self, run: Run, asked: Sequence[Asked], past: Past | None = None) -> Judgement:
-        """A run beside its past, or beside the one given."""
+    def judgement(self, run: Run, asked: Sequence[Asked], past: Past, *, moved: bool = False) -> Judgement:
+        """A run beside its past; ``moved``: it is known already that its environment did."""
         record = self.evidence.record(run.id)
-        past = self.past(run) if past is None else past
         alone = find(record).findings
         believed = state_of(alone) != "invalid"
         shape = self.evidence.assess(run).shape
-        beside = find_against(shape, past.runs) if believed else ()
+        beside = self._beside(run, shape, past) if believed else ()
         slis = [one.sli for one in asked]
         sides = Sides(
-            current=[self.evidence.measured(one, slis) for one in (run.id, *_ids(past.repeats))],
-            baseline=[self.evidence.measured(one, slis) for one in _ids(past.runs)],
-            repeats=_ids(past.repeats),
-            baseline_runs=_ids(past.runs),
+            current=[Side(run.id, self.evidence.measured(run.id, slis)), *self._sides(shape, past.repeats, slis)],
+            baseline=self._sides(shape, past.runs, slis),
         )
-        findings = (*alone, *beside)
-        unfit = unfit_of(asked, shape, past.runs, findings)
-        comparisons, shifted = compared(asked, sides, self.regression, unfit)
+        doubted = self._doubts_of_named(past)
+        unfit = unfit_of(asked, sides, [*alone, *beside, *doubted])
+        comparisons, shifted = compared(asked, sides, self.regression, unfit, moved=moved)
         none = () if past.runs or not believed else (_no_baseline(past, self._rule),)
-        return Judgement(record, past, _measurement((*findings, *shifted, *none)), comparisons)
+        doubts = [_named_in_doubt(past)] if doubted or (past.kind == "named" and past.left_out) else []
+        return Judgement(record, past, _measurement((*alone, *beside, *shifted, *none, *doubts)), comparisons)
+
+    def _beside(self, run: Run, shape: Shape, past: Past) -> Sequence[Finding]:
+        other = self.evidence.record(past.runs[0].run_id).run if past.kind == "named" else run
+        return find_against(shape, past.runs) if test_of(other) == test_of(run) else [_two_tests(run, other)]
+
+    def _sides(self, shape: Shape, others: Sequence[Shape], slis: Sequence[Sli]) -> list[Side]:
+        return [Side(one.run_id, self.evidence.measured(one.run_id, slis), apart(shape, one)) for one in others]
+
+    def _doubts_of_named(self, past: Past) -> list[Finding]:
+        """What makes the run that was named unbelievable; those of a baseline are believed."""
+        if past.kind != "named":
+            return []
+        found = find(self.evidence.record(past.runs[0].run_id)).findings
+        return [finding for finding in found if finding.severity == "invalid"]
 
     def decisions(self, run_ids: Container[str]) -> list[Decision]:
         """What was decided about some runs, oldest first."""
         return [one for one in self._decisions if one.run_id in run_ids]
-
-    def runs(self) -> list[Run]:
-        """Every run of the store, newest first."""
-        return list(self._runs.values())
 
     def baseline_ref(self, past: Past) -> BaselineRef:
         """A baseline as documents name it."""
         times = [run.started_at or run.received_at for one in past.runs if (run := self._runs.get(one.run_id))]
         return BaselineRef(
             past.kind, _ids(past.runs), min(times, default=None), max(times, default=None),
-            past.reason, _ids(past.repeats), past.left_out,
+            past.decided.reason if past.decided else "", _ids(past.repeats), past.left_out,
         )  # fmt: skip
-
-    def _candidates(self, run: Run) -> list[Run]:
-        return candidates(run, same_test(run, self._runs.values()), self._config, self._rule)
 
 
 def _ids(shapes: Sequence[Shape]) -> tuple[str, ...]:
@@ -198,13 +209,41 @@ def _measurement(findings: Sequence[Finding]) -> Measurement:
 
 
 def _no_baseline(past: Past, rule: Baseline) -> Finding:
+    """Without a run to compare with nothing is known of regressions; where one was chosen, that is in doubt."""
+    evidence: FindingEvidence = {"left_out": [f"{run}: {why}" for run, why in past.left_out]}
+    if past.decided and past.decided.kind == "pinned":
+        return Finding(
+            "no_baseline", "suspect", f"the run that was chosen as the baseline cannot be used: {past.left_out[0][1]}"
+            if past.left_out else "the run that was chosen as the baseline cannot be used",
+            evidence, remedy="choose another: `phasegate baseline set RUN --reason ...`, or `baseline clear`",
+        )  # fmt: skip
     left = f"; {numbers.things(len(past.left_out), 'earlier run')} left out" if past.left_out else ""
-    why = f" since the baseline began anew: {past.reason}" if past.reason else f" on branch {rule.branch}"
+    why = f" since the baseline began anew: {past.decided.reason}" if past.decided else f" on branch {rule.branch}"
     return Finding(
-        "no_baseline", "info", f"there is no run of this test to compare with{why}{left}",
-        {"left_out": [f"{run}: {why}" for run, why in past.left_out[:20]]},
+        "no_baseline", "info", f"there is no run of this test to compare with{why}{left}", evidence,
         remedy=f"runs with the same --test, --service and --environment and --branch {rule.branch} make a baseline",
     )  # fmt: skip
+
+
+def _two_tests(run: Run, other: Run) -> Finding:
+    named, before = (" ".join(part for part in test_of(one) if part) or "without a name" for one in (run, other))
+    return Finding(
+        "definition_changed", "suspect", f"these are runs of two tests, {before} and {named}: only what both have is "
+        "compared", {"run": other.id}, remedy="compare runs of the same test",
+    )  # fmt: skip
+
+
+def _named_in_doubt(past: Past) -> Finding:
+    run, doubt = past.left_out[0]
+    return Finding(
+        "no_baseline", "suspect", f"run {run}, which it is compared with, cannot be believed: {doubt}", {"run": run},
+        remedy="compare with another run",
+    )  # fmt: skip
+
+
+def _notes(invalidated: str | None, phase: Phase) -> list[str]:
+    taken = f"this run was invalidated: {invalidated}; no later run is compared with it"
+    return [*([taken] if invalidated is not None else []), *left_open([phase])]
 
 
 def _row(verdict: Verdict) -> StoredVerdict:

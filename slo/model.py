@@ -15,6 +15,7 @@ MeasurementState = Literal["valid", "suspect", "invalid"]
 ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
 Severity = Literal["invalid", "suspect", "info"]
 ComparisonState = Literal["improved", "unchanged", "regressed", "inconclusive", "no_baseline", "not_comparable"]
+Outcome = Literal["regressed", "suspected", "inconclusive", "improved", "unchanged", "not_comparable", "no_baseline"]
 BaselineKind = Literal["rolling", "pinned", "named", "none"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 

@@ -61,6 +61,7 @@ class Proof:
     worse: float
     better: float
     least: float
+    up: bool  # more is worse
     method: str
     reach: Callable[[float], float]  # from a one-sided level to the worsening that is found at it
     settle: Callable[[float], str]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from data.catalog import RunFilter
 from data.errors import BadRequest, NotFound
 from slo import overview, views
+from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.comparing import asked_of
 from slo.config import load_config
+from slo.evidence import Evidence
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, RunView
@@ -157,8 +159,9 @@ class Service:
     def baseline(self, run_id: str) -> BaselineRef:
         """What a run is held against."""
         run = self._store.find_run(run_id)
-        book = Book(self._store, self._config.load())
-        found = book.baseline_ref(book.past(run))
+        config = self._config.load()
+        book = Book(self._store, config, [run])
+        found = book.baseline_ref(book.past(run, _shown_phase(config, None, run) if config else None))
         book.evidence.keep()
         return found
 
@@ -170,8 +173,9 @@ class Service:
         """
         run, config = self._store.find_run(run_id), self._config.load()
         chosen = _shown_phase(config, phase, run) if config else None
-        book = Book(self._store, config)
-        past = book.past(run) if before is None else book.named(run, self._store.find_run(before))
+        other = self._store.find_run(before) if before is not None else None
+        book = Book(self._store, config, [run, *([other] if other else [])])
+        past = book.named(run, other) if other else book.past(run, chosen)
         view = compare_view(book, run, past, chosen)
         book.evidence.keep()
         return view
@@ -193,30 +197,34 @@ class Service:
         config = self._config.load()
         if phase is not None and config is None:
             self._config.require()
-        book = Book(self._store, config)
-        rule = config.baseline if config else Baseline()
-        branches = {branch} if branch else {rule.branch, None}
-        fitting = [
-            run
-            for run in book.runs()
-            if covers(run_ref(run), service)
-            and run.meta.branch in branches
-            and environment in {None, run.meta.environment}
-            and test in {None, run.meta.test}
-        ]
+        on = branch or (config.baseline if config else Baseline()).branch
+        found = self._store.runs(RunFilter(service=service, test=test, environment=environment))
+        fitting = [run for run in found if covers(run_ref(run), service) and run.meta.branch in {on, None}]
         if not fitting:
             raise NotFound(
-                f"no run of {service} is stored on branch {branch or rule.branch}",
+                " ".join([f"no run of {service}", *([f"in test {test}"] if test else []), f"is stored on branch {on}"]),
                 help="list the runs with `phasegate runs`; name another branch, test or environment",
             )
-        meta = fitting[0].meta
-        runs = [r for r in fitting if (r.meta.test, r.meta.environment) == (meta.test, meta.environment)][:MOST_RUNS]
+        newest = fitting[0]
+        of = test_of(newest), newest.meta.branch
+        runs = [run for run in fitting if (test_of(run), run.meta.branch) == of][:MOST_RUNS]
+        book, meta = Book(self._store, config, runs), newest.meta
         chosen = _shown_phase(config, phase, runs[0]) if config else None
         verdicts = self._verdicts(runs, config, chosen) if config and chosen else {}
         scope = Scope(service, meta.test, meta.branch, meta.environment)
-        found = service_history(book, scope, runs[::-1], chosen, verdicts)
+        history = service_history(book, scope, runs[::-1], chosen, verdicts)
         book.evidence.keep()
-        return found
+        return history
+
+    def require_believed(self, run_id: str) -> None:
+        """What later runs are held against can be believed.
+
+        Raises:
+            BadRequest: it cannot.
+        """
+        run = self._store.find_run(run_id)
+        if doubt := Evidence(self._store).assess(run).doubt:
+            raise BadRequest(f"run {run.id} cannot be a baseline, it is {doubt}", help="choose a run that is valid")
 
     def decisions(self, run_id: str | None = None) -> tuple[Decision, ...]:
         """What was decided about a run, or about all of them, newest first."""
@@ -232,8 +240,9 @@ class Service:
         return self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
 
     def _find(self, run: Run, config: Config | None) -> Measurement:
-        book = Book(self._store, config)
-        found = book.judgement(run, asked_of(None, run.services)).measurement
+        book = Book(self._store, config, [run])
+        chosen = _shown_phase(config, None, run) if config else None
+        found = book.judgement(run, asked_of(None, run.services), book.past(run, chosen)).measurement
         book.evidence.keep()
         return found
 

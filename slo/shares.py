@@ -79,7 +79,7 @@ def _share(pair: Pair, squares: float, freedom: float, rule: Regression) -> Proo
         value=now, baseline=before, change=change,
         # Newcombe's square-and-add (1998): honest where one share is 0.
         ci=(change - math.hypot(now - low, high0 - before), change + math.hypot(high - now, before - low0)),
-        noise=abs(change) / sd, worse=p, better=1 - p, least=least, weight=_WEIGHT,
+        noise=abs(change) / sd, worse=p, better=1 - p, least=least, up=pair.higher_is_worse, weight=_WEIGHT,
         method=_counted(hits, counts, effect[0]),
         reach=reach,
         settle=lambda level: f"more requests: {counts[0]:,} show {numbers.change_size(reach(level), 'ratio')} and more",

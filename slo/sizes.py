@@ -39,7 +39,7 @@ _FEWEST_SERVICES = 4
 _SHARED = 0.5  # of what other services do is taken to be noise that all share, until runs show how much
 _SHARED_WORTH = 40  # runs of services
 _NO_NEWS = 1.5  # times the baseline's own doubt
-_MANY = 20  # runs nobody will make to settle one comparison
+_MANY = 10  # more runs than that nobody makes to settle one comparison
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,7 @@ def sizes(pairs: Sequence[Pair], rule: Regression, *, moved: bool) -> list[Proof
                 value=base * math.exp(change), baseline=base, change=math.expm1(change),
                 ci=(math.expm1(change - half[i]), math.expm1(change + half[i])),
                 noise=abs(change) / float(raw.sd[i]), worse=float(worse[i]), better=float(better[i]), least=least,
+                up=pair.higher_is_worse,
                 method=_how(sizes[1], len(pairs), shaped=bool((own.mean != body.mean).any())),
                 reach=_SizeReach(
                     float(body.freedom[i]), float(body.se[i]), float(own.se[i]),
@@ -190,7 +191,7 @@ def _settle(sd: float, sizes: tuple[int, int], least: float, level: float) -> st
         return f"run this version {numbers.things(repeats - now, 'more time')}: that shows {told}"
     both = math.ceil(2 / share)
     if both > _MANY:
-        return f"longer or quieter runs: these differ too much among themselves to show {told}"
+        return f"longer or quieter runs: runs of this test differ too much to show {told}"
     return f"{both} runs of this version and {both} in the baseline: they show {told}"
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.components import banner, charts, comparisons, distributions, escape, frame, tables, tokens
 from slo import numbers
+from slo.comparing import outcome
 from slo.comparison import CompareView, EndpointChange
 from slo.model import BaselineRef, Comparison, RunRef, Verdict
 
@@ -33,7 +34,7 @@ def with_baseline(verdict: Verdict) -> None:
         reason = reason or "There is no earlier run to compare with"
         banner.show("no_baseline", reason, next_steps=[comparisons.WITHOUT_BASELINE])
         return
-    state = comparisons.overall(verdict.comparisons)
+    state = outcome(verdict.comparisons)
     st.markdown(f"{tokens.badge(state)} {comparisons.tally(verdict.comparisons)}")
     baseline(verdict.baseline, verdict.phase)
     changes(verdict.comparisons)

@@ -41,11 +41,6 @@ def look(comparison: Comparison) -> str:
     return "suspected" if comparison.suspected else comparison.state
 
 
-def overall(comparisons: Sequence[Comparison]) -> str:
-    """The state of all together is that of the worst; what cannot be compared does not count as unchanged."""
-    return look(comparisons[0]) if comparisons else "no_baseline"
-
-
 def is_unbelieved(findings: Iterable[Finding], comparisons: Iterable[Comparison]) -> bool:
     """Whether a run is so broken that nothing of it was compared; with one broken service, others still are."""
     return bool(_invalid(findings)) and all(row.state in {"not_comparable", "no_baseline"} for row in comparisons)
@@ -53,7 +48,7 @@ def is_unbelieved(findings: Iterable[Finding], comparisons: Iterable[Comparison]
 
 def state_of(view: CompareView) -> str:
     """The state of a whole comparison: where the run cannot be believed, that."""
-    return "invalid" if is_unbelieved(view.findings, view.comparisons) else overall(view.comparisons)
+    return "invalid" if is_unbelieved(view.findings, view.comparisons) else view.outcome
 
 
 def sentence(view: CompareView) -> str:

@@ -122,7 +122,7 @@ def test_what_was_judged_is_kept(store: Store) -> None:
     run_id = RECORD.run.id
     verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
     config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
-    store.add_verdicts(config, [verdict])
+    store.add_verdicts(config, [verdict], store.changes)
     assert store.verdicts([run_id], "7A", "d", 1) == {run_id: verdict}
     assert store.verdicts([run_id], "7A", "d", 2) == {}
 
@@ -131,8 +131,8 @@ def judge(store: Store, run_id: str) -> None:
     """Keep a measurement and a verdict of a run."""
     verdict = catalog.StoredVerdict(run_id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
     config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
-    store.add_measurements([builders.measured(1.0, run_id=run_id, rule_version=1)], [])
-    store.add_verdicts(config, [verdict])
+    store.add_measurements([builders.measured(1.0, run_id=run_id, rule_version=1)], [], store.changes)
+    store.add_verdicts(config, [verdict], store.changes)
 
 
 def judged(store: Store, run_id: str) -> tuple[int, int]:
@@ -310,7 +310,7 @@ def test_decisions_are_kept_in_order_and_logged(store: Store) -> None:
     assert logs == [
         {
             "event": "decided", "run": RECORD.run.id, "kind": "invalidated",
-            "reason": "the database was being backed up", "log_level": "warning",
+            "reason": "the database was being backed up", "log_level": "info",
         }
     ]  # fmt: skip
     store.decide(decided("restored", day=1))
@@ -368,8 +368,51 @@ def test_a_decision_that_the_catalog_missed_is_made_up_for(tmp_path: Path) -> No
 def test_what_was_found_of_a_run_is_kept_until_more_is_said_of_it(store: Store) -> None:
     add(store, RECORD)
     found = catalog.StoredAssessment(RECORD.run.id, 1, "suspect: truncated", "{}")
-    store.add_measurements([], [found])
+    store.add_measurements([], [found], store.changes)
     assert store.assessments([RECORD.run.id], 1) == [found]
     assert store.assessments([RECORD.run.id], 2) == []
     store.amend_run(RECORD.run, RunMeta(service="shop"))
     assert store.assessments([RECORD.run.id], 1) == []
+
+
+def test_what_was_concluded_before_a_decision_is_not_kept_after_it(store: Store) -> None:
+    add(store, RECORD)
+    before = store.changes
+    store.decide(decided("pinned"))
+    verdict = catalog.StoredVerdict(RECORD.run.id, "7A", "d", 1, "pass", RECORD.run.received_at, "{}")
+    config = catalog.StoredConfig("d", "slo.yaml", RECORD.run.received_at, "version: 1")
+    store.add_measurements([builders.measured(1.0, run_id=RECORD.run.id, rule_version=1)], [], before)
+    store.add_verdicts(config, [verdict], before)
+    assert judged(store, RECORD.run.id) == (0, 0)
+
+
+def test_what_two_conclude_at_once_is_kept_once(store: Store) -> None:
+    add(store, RECORD)
+    for _ in range(2):
+        judge(store, RECORD.run.id)
+    assert judged(store, RECORD.run.id) == (1, 1)
+    assert len(store.measurements([RECORD.run.id], 1)) == 1
+
+
+def test_a_run_that_comes_back_from_its_block_drops_the_verdicts_of_its_test(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    same = numbered(1)
+    for record in (RECORD, same):
+        add(store, record)
+    judge(store, same.run.id)
+    with store._write() as connection:
+        catalog.delete_run(connection, RECORD.run.id)
+    store.close()
+    again = Store(tmp_path / "store")
+    assert again.count_runs() == 2
+    assert judged(again, same.run.id)[1] == 0
+    again.close()
+
+
+def test_the_runs_of_a_test_are_those_that_share_its_name_service_and_environment(store: Store) -> None:
+    other = replace(RECORD, run=replace(RECORD.run, id="2" * 12, meta=RunMeta(test="another")))
+    for record in (RECORD, other):
+        add(store, record)
+    assert [run.id for run in store.runs_of_tests([(None, "another", None)])] == [other.run.id]
+    assert [run.id for run in store.runs_of_tests([(None, None, None)])] == [RECORD.run.id]
+    assert store.runs_of_tests([]) == []

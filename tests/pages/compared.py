@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from slo.comparing import outcome
 from slo.comparison import CompareView, Distribution, EndpointChange
 from slo.model import BaselineRef, Comparison, ComparisonState, Endpoint, Finding, RunRef
 
@@ -145,12 +146,15 @@ def view(run: RunRef, before: RunRef | None, comparisons: tuple[Comparison, ...]
     own = tuple(replace(one, service=run.service) for one in comparisons)
     if before is None:
         blank = (replace(own[0], state="no_baseline", change=None, ci=None, reason="there is no earlier run"),)
-        return CompareView(run, None, NO_BASELINE, "There is no run to compare with.", (), blank, (), (), ())
+        return CompareView(
+            run, None, NO_BASELINE, "There is no run to compare with.", "no_baseline", (), blank, (), (), ()
+        )
     return CompareView(
         run=run,
         before=before,
         baseline=rolling(),
         sentence=f"Got worse than in 3 runs: {run.service} http_req_duration p(95) +66 %.",
+        outcome=outcome(own),
         findings=(OTHER_SCRIPT,),
         comparisons=own,
         percentiles=(*quiet("auth"), *tail(run.service)),

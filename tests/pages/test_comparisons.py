@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pages.components import comparisons, tokens
+from slo.comparing import outcome
 from slo.comparison import CompareView, EndpointChange
 from slo.model import BaselineRef, Comparison, Finding
 from tests.pages import compared
@@ -20,7 +21,7 @@ SUSPECTED = replace(P95, suspected=True, reason="+66 % against 241 ms; suspected
 
 
 def view(*rows: Comparison, findings: tuple[Finding, ...] = ()) -> CompareView:
-    return replace(VIEW, comparisons=rows, findings=findings)
+    return replace(VIEW, comparisons=rows, outcome=outcome(rows), findings=findings)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def view(*rows: Comparison, findings: tuple[Finding, ...] = ()) -> CompareView:
         (COMPARISONS, "regressed"),
         ((SUSPECTED, RATE), "suspected"),
         ((FAILED, RATE), "inconclusive"),
-        ((GONE, RATE), "not_comparable"),
+        ((GONE, RATE), "inconclusive"),
         ((RATE,), "unchanged"),
         ((), "no_baseline"),
     ],
@@ -47,7 +48,7 @@ def test_a_run_that_cannot_be_believed_is_neither_worse_nor_unchanged() -> None:
 
 def test_one_broken_service_leaves_the_others_compared() -> None:
     partly = view(GONE, RATE, findings=BROKEN.findings)
-    assert comparisons.state_of(partly) == "not_comparable"
+    assert comparisons.state_of(partly) == "inconclusive"
     assert comparisons.sentence(partly) == partly.sentence
 
 

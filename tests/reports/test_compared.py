@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from reports import compared, text
 from reports.layout import WIDTH
+from slo.comparing import outcome
 from slo.comparison import CompareView, EndpointChange
 from slo.model import BaselineRef, Comparison, ComparisonState, Endpoint, Measurement, RunRef
 from tests.builders import START, finding
@@ -53,7 +54,7 @@ def of_verdict(*comparisons: Comparison, found: BaselineRef = ROLLING, everythin
 
 
 def view(*comparisons: Comparison, **more: object) -> CompareView:
-    blank = CompareView(RUN, OTHER, ROLLING, "shop got slower", (), comparisons, (), (), ())
+    blank = CompareView(RUN, OTHER, ROLLING, "shop got slower", outcome(comparisons), (), comparisons, (), (), ())
     return replace(blank, **more)  # type: ignore[arg-type]  # any field
 
 
@@ -184,7 +185,7 @@ def test_a_verdict_that_was_judged_without_a_comparison_says_nothing_of_one() ->
         ((SAME, SUSPECTED, UNSURE), "suspected", 0),
         ((SAME, UNSURE, IMPROVED), "inconclusive", 0),
         ((SAME, IMPROVED), "improved", 0),
-        ((SAME, one("not_comparable")), "unchanged", 0),
+        ((SAME, one("not_comparable")), "inconclusive", 0),
         ((one("no_baseline"), one("not_comparable")), "not_comparable", 3),
         ((one("no_baseline"),), "no_baseline", 3),
         ((), "no_baseline", 3),
@@ -197,7 +198,7 @@ def test_a_comparison_begins_with_its_answer_and_ends_with_its_exit_code(
     word = state.upper().replace("_", " ")
     assert lines[0].endswith(f"{word} shop got slower")
     assert lines[-1] == f"{word} exit {exit_code}"
-    assert compared.exit_code(compared.outcome(comparisons)) == exit_code
+    assert compared.exit_code(outcome(comparisons)) == exit_code
 
 
 def test_a_regression_has_its_reason_and_a_way_on() -> None:
@@ -237,10 +238,10 @@ def test_endpoints_are_shown_that_changed_came_or_went() -> None:
         EndpointChange("shop", "GET", "/slow", endpoint("/slow", 1), endpoint("/slow"), REGRESSED, SAME),
     )
     lines = written(compared.compare(view(REGRESSED, endpoints=changes)))
-    start = lines.index("Endpoints, beside run 0a1b2c3d4e5f main@12345678")
+    start = lines.index("Endpoints; failures beside run 0a1b2c3d4e5f main@12345678")
     rows = lines[start + 2 : start + 5]
     assert rows == [
-        "✕ REGRESSED shop GET /slow 95.0 ms 95.0 ms +66 % 0.00 % 0.50 %",
+        "✕ REGRESSED shop GET /slow 241 ms 95.0 ms +66 % 0.00 % 0.50 %",
         "i NEW shop GET /new – 95.0 ms – – 10.00 %",
         "! GONE shop GET /gone 95.0 ms – – 0.00 % –",
     ]

@@ -83,7 +83,7 @@ def test_a_fail_shows_what_is_not_met() -> None:
         ("shop", ("shop",), "pass", "shop meets phase 7A"),
         (None, ("shop",), "fail", "shop does not meet phase 7A"),
         (None, tuple("abcdefgh"), "pass", "8 services meet phase 7A"),
-        (None, tuple("abcdefgh"), "warn", "8 services meet phase 7A, narrowly"),
+        (None, tuple("abcdefgh"), "warn", "8 services meet phase 7A, but got worse"),
         (None, tuple("abcdefgh"), "fail", "8 services do not meet phase 7A"),
         (None, tuple("abcdefgh"), "inconclusive", "cannot tell whether 8 services meet phase 7A"),
         (None, (), "inconclusive", "cannot tell whether the run meets phase 7A"),

@@ -7,7 +7,17 @@ from datetime import timedelta
 import pytest
 
 from data.model import Decision, DecisionKind, Run, RunMeta
-from slo.baseline import MOST_REPEATS, Assessed, Past, candidates, decision_in_force, past_of, same_test
+from slo.baseline import (
+    MOST_REPEATS,
+    Assessed,
+    Judges,
+    Past,
+    Worse,
+    candidates,
+    decision_in_force,
+    past_of,
+    same_test,
+)
 from slo.config import parse_config
 from slo.plan import Baseline
 from slo.shape import Shape, shape_of
@@ -41,11 +51,13 @@ def past(
     doubts: dict[str, str] | None = None,
     odd: Sequence[str] = (),
     decided: Decision | None = None,
+    worse: Worse = lambda _run, _before: False,
 ) -> Past:
     def assess(other: Run) -> Assessed:
         return Assessed(shape(other, *(("/b",) if other.id in odd else ())), (doubts or {}).get(other.id))
 
-    return past_of(now, candidates(now, same_test(now, history), None, RULE), RULE, assess, decided)
+    chosen = candidates(now, same_test(now, history), RULE)
+    return past_of(now, chosen, RULE, Judges(assess, worse), decided)
 
 
 def ids(shapes: Sequence[Shape]) -> list[str]:
@@ -115,7 +127,9 @@ def decision(run_id: str, kind: DecisionKind, reason: str = "because") -> Decisi
 
 def test_a_pinned_run_is_the_baseline_whatever_came_after() -> None:
     found = past(decided=decision("run01", "pinned", "release 1.3"))
-    assert (found.kind, ids(found.runs), found.reason) == ("pinned", ["run01"], "release 1.3")
+    assert (found.kind, ids(found.runs)) == ("pinned", ["run01"])
+    assert found.decided is not None
+    assert found.decided.reason == "release 1.3"
 
 
 def test_a_baseline_begins_anew_with_a_run() -> None:
@@ -130,7 +144,9 @@ def test_a_baseline_begins_anew_with_a_run() -> None:
         ([decision("run01", "pinned")], "run01"),
         ([decision("run01", "pinned"), decision("run03", "started")], "run03"),
         ([decision("run03", "started"), decision("run01", "pinned")], "run01"),
-        ([decision("run01", "pinned"), decision("run02", "released")], None),
+        ([decision("run01", "pinned"), decision("run01", "released")], None),
+        ([decision("run01", "pinned"), decision("run02", "released")], "run01"),
+        ([decision("run01", "started"), decision("run02", "pinned"), decision("run02", "released")], "run01"),
         ([decision("run01", "invalidated")], None),
         ([decision("run09", "started")], "run09"),
         ([decision("run09", "pinned")], None),
@@ -139,7 +155,7 @@ def test_a_baseline_begins_anew_with_a_run() -> None:
     ],
 )
 def test_the_last_decision_about_a_run_before_it_holds(decisions: list[Decision], held: str | None) -> None:
-    found = decision_in_force(NOW, same_test(NOW, [*HISTORY, run(11)]), decisions)
+    found = decision_in_force(NOW, same_test(NOW, [*HISTORY, run(11)]), RULE, decisions)
     assert (found and found.run_id) == held
 
 
@@ -158,5 +174,37 @@ phases:
 )
 def test_a_baseline_may_be_of_one_phase(rule: str, expected: list[str]) -> None:
     history = [run(1, replace(NIGHTLY, phase="1")), run(2)]
-    found = candidates(NOW, same_test(NOW, history), PHASES, Baseline(phase=rule))  # type: ignore[arg-type]
+    found = candidates(NOW, same_test(NOW, history), Baseline(phase=rule), PHASES.phase("7A"))  # type: ignore[arg-type]
     assert [one.id for one in found] == expected
+
+
+def test_a_decision_about_another_branch_holds_there_only() -> None:
+    feature = replace(NIGHTLY, branch="feature")
+    there = run(3, feature)
+    decisions = [decision(there.id, "started")]
+    assert decision_in_force(NOW, [there], RULE, decisions) is None
+    assert decision_in_force(run(9, feature), [there], RULE, decisions) == decisions[0]
+
+
+def test_a_run_that_got_worse_is_left_out_until_somebody_accepts_it() -> None:
+    def worse(one: str, before: Sequence[str]) -> bool:
+        assert one not in before
+        return one in {"run04", "run05"}
+
+    found = past(worse=worse)
+    assert ids(found.runs) == ["run03", "run02", "run01"]
+    assert dict(found.left_out) == dict.fromkeys(("run05", "run04"), "it got worse, and nobody has accepted it")
+    assert ids(past(worse=worse, decided=decision("run04", "started")).runs) == ["run05", "run04"]
+
+
+def test_a_pinned_run_of_the_same_commit_is_the_baseline_and_no_repeat() -> None:
+    same = replace(NIGHTLY, commit="abc")
+    found = past(run(9, same), [run(1, same), run(2)], decided=decision("run01", "pinned"))
+    assert (found.kind, ids(found.runs), found.repeats) == ("pinned", ["run01"], ())
+
+
+def test_of_a_long_history_of_doubt_only_so_much_is_told() -> None:
+    history = [run(number) for number in range(40)]
+    found = past(run(50), history, doubts={one.id: "invalid: unreachable" for one in history})
+    assert found.kind == "none"
+    assert len(found.left_out) <= 20

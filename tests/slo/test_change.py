@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulate import Scenario, calibrate, latencies, profile, scaled, trial
+from slo import numbers
 from slo.change import Change, Compared, compare, not_comparable
 from slo.pairs import Pair
 from slo.plan import Regression
@@ -185,7 +186,7 @@ def test_what_is_real_but_too_small_is_not_a_regression(rule: Regression, state:
 def test_a_change_within_the_noise_is_inconclusive_and_says_what_would_settle_it() -> None:
     change = judged(times(4, spread=0.08), {"plan": 1.02})["plan"]
     assert change.state == "inconclusive"
-    assert "show a change of 5 %" in change.settle
+    assert f"shows a change of {numbers.change_size(0.05)}" in change.settle
     assert change.detectable is not None
     assert change.detectable > 0.1
 

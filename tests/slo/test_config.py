@@ -97,7 +97,7 @@ def test_what_is_not_said_has_defaults() -> None:
     assert (config.services, config.baseline, config.regression) == (
         {},
         Baseline("main", 10),
-        Regression(0.99, 0.05, 2.0),
+        Regression(0.99, 0.05, 1.0),
     )
     assert config.phase("a").coverage is None
 

@@ -1,8 +1,10 @@
 """A run beside its past, asked of the service: baselines, regressions, decisions and history of the demo."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,6 +18,7 @@ from settings import Settings
 from slo.documents import from_json, to_json
 from slo.model import Comparison, Verdict
 from tests.ingesting import Quick
+from tests.k6_output import ndjson, point
 
 RUNS = demo.FOLDER / "runs"
 INDEX = {e["file"].removesuffix(".json.gz"): e for e in json.loads((RUNS / "index.json").read_text())["runs"]}
@@ -141,6 +144,55 @@ def test_a_new_level_is_accepted_by_beginning_the_baseline_with_it(desk: Desk) -
     assert verdict.baseline is not None
     assert (verdict.baseline.kind, verdict.baseline.reason) == ("none", "search has more to search from now on")
     assert {c.state for c in verdict.comparisons} == {"no_baseline"}
+
+
+def test_a_run_that_cannot_be_believed_is_no_baseline(desk: Desk) -> None:
+    cut = desk.ingest([Upload(RUNS / "13-auth-cut.json.gz", "r")], RunMeta(**INDEX["13-auth-cut"]["metadata"])).run.id
+    for kind in ("pinned", "started"):
+        with pytest.raises(BadRequest, match="cannot be a baseline, it is suspect: aborted, truncated"):
+            desk.decide(cut, kind, "by mistake")  # type: ignore[arg-type]  # one of the kinds
+
+
+def test_the_verdict_of_an_invalidated_run_says_so(desk: Desk) -> None:
+    desk.decide(run_of(SLOW), "invalidated", "backup ran")
+    assert desk.service.verdict(run_of(SLOW), "7A").notes[0].startswith("this run was invalidated: backup ran")
+
+
+def night(folder: Path, number: int, factor: float) -> Upload:
+    """A run of one service, ``factor`` times as slow as it is, give or take a little from night to night."""
+    random = Random(number)
+    slower = factor * math.exp(random.gauss(0, 0.03))
+    tags: dict[str, object] = {"service": "a", "name": "/x", "method": "GET", "scenario": "default"}
+    lines = []
+    for second in range(30):
+        at = f"2026-10-{number + 1:02}T03:00:{second:02}.5Z"
+        for _ in range(10):
+            lines.append(point(30 * slower * math.exp(random.gauss(0, 0.3)), time=at, tags=tags))
+            lines += [point(1, metric=metric, time=at, tags=tags) for metric in ("http_reqs", "iterations")]
+    path = folder / f"night-{number}.json"
+    path.write_bytes(ndjson(*lines))
+    return Upload(path, path.name)
+
+
+def test_a_regression_stays_one_night_after_night_until_it_is_accepted(tmp_path: Path) -> None:
+    desk = Desk(Settings(home=tmp_path / "store", slo=demo.SLO))
+    desk._ingestor = Quick(desk._store)
+    runs = []
+    for number in range(11):
+        meta = RunMeta(test="nightly", branch="main", commit=f"c{number}", exit_code=0)
+        runs.append(desk.ingest([night(tmp_path, number, 1.0 if number < 6 else 1.5)], meta).run.id)
+    states = [p95(desk.service.compare(run).comparisons, "a").state for run in runs]
+    assert states[6:] == ["regressed"] * 5
+    assert "regressed" not in states[:6]
+    held = desk.service.baseline(runs[-1])
+    assert list(held.runs) == runs[5::-1]
+    assert dict(held.left_out) == dict.fromkeys(runs[9:5:-1], "it got worse, and nobody has accepted it")
+    desk.decide(runs[7], "started", "more to do from now on")
+    assert list(desk.service.baseline(runs[-1]).runs) == runs[9:6:-1]
+    assert p95(desk.service.compare(runs[-1]).comparisons, "a").state in {"inconclusive", "unchanged"}
+    shift = next(s for s in desk.service.history("a").slis if s.stat == "p(95)").shifts[0]
+    assert (shift.last_before.run_id, shift.first_after.run_id, shift.direction) == (runs[5], runs[6], "worse")
+    desk.close()
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
