@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from data.model import SAMPLE_KINDS
 from slo.rules.traffic import CALLS, FEWEST, load_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ _OF_A_RUN = frozenset({
 _FEATURE = "k6_feature_"
 _WAITS = frozenset({"http_req_duration", "http_req_blocked", "grpc_req_duration"})
 _UNSEEN_WAITS = ("ws_", "browser_", "webrtc_", "grpc_streams")
-_BEAT_US = 1_000_000
+_OFF_BEAT = """
+    WITH step AS (SELECT epoch_us(t) - lag(epoch_us(t)) OVER (ORDER BY t) AS us FROM samples WHERE series_id = $id)
+    SELECT median(abs(us - round(us / 1e6) * 1e6)) FROM step
+"""
 _FEWEST_BEATS = 5
 
 Endpoint = tuple[str | None, str, str]
@@ -255,14 +259,13 @@ def _work_ms(load: Sequence[Series]) -> float | None:
 def _off_beat_ms(record: RunRecord, samples: SampleEngine) -> float | None:
     """How far off its beat k6 mostly counted its virtual users, which it does once a second.
 
-    The median over all beats, so that a single stumble says nothing. ``None`` for a few, or where times are whole
-    seconds, as in a CSV.
+    The median over the steps between beats, so that a single stumble, a paused machine and a clock that is slowly set
+    right say nothing. ``None`` for a few beats, for several parts (each k6 has a beat of its own), and where times are
+    whole seconds, as in a CSV.
     """
+    kinds = [artefact.kind for artefact in record.artefacts if artefact.kind in SAMPLE_KINDS]
     beat = next((s for s in record.series if s.metric == "vus"), None)
-    if beat is None or beat.n < _FEWEST_BEATS or any(a.kind == "k6-csv" for a in record.artefacts):
+    if beat is None or beat.n < _FEWEST_BEATS or kinds != ["k6-json"]:
         return None
-    rows = samples.query(record.run.id, "SELECT epoch_us(t) FROM samples WHERE series_id = $id", {"id": beat.id})
-    first = min(at for (at,) in rows)
-    late: list[int] = [(at - first + _BEAT_US // 2) % _BEAT_US - _BEAT_US // 2 for (at,) in rows]
-    usual = median(late)
-    return float(median(abs(one - usual) for one in late)) / 1000
+    ((off,),) = samples.query(record.run.id, _OFF_BEAT, {"id": beat.id})
+    return None if off is None else float(off) / 1000

@@ -150,7 +150,7 @@ def test_a_run_that_cannot_be_believed_is_no_baseline(desk: Desk) -> None:
     cut = desk.ingest([Upload(RUNS / "13-auth-cut.json.gz", "r")], RunMeta(**INDEX["13-auth-cut"]["metadata"])).run.id
     for kind in ("pinned", "started"):
         with pytest.raises(BadRequest, match="cannot be a baseline, it is suspect: aborted, truncated"):
-            desk.decide(cut, kind, "by mistake")  # type: ignore[arg-type]  # one of the kinds
+            desk.decide(cut, kind, "by mistake")
 
 
 def test_the_verdict_of_an_invalidated_run_says_so(desk: Desk) -> None:
