@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -73,8 +73,8 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         description="Load-test runs in, release decisions out. Nothing that is missing counts as met.",
         redoc_url=None,
     )
-    api.include_router(_questions(get_desk), prefix="/v1")
-    api.include_router(_comparisons(get_desk), prefix="/v1")
+    for questions in (_questions(get_desk), _comparisons(get_desk)):
+        api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
     api.include_router(_changes(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -214,6 +214,19 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
     yield bytes(piece)
 
 
+def _known_parameters(request: Request) -> None:
+    """A misspelt parameter of a question would be answered as if it had not been asked."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise BadRequest(_unknown_parameter(name, known), help="see /api/docs")
+
+
+def _unknown_parameter(name: str, known: Iterable[str]) -> str:
+    meant = get_close_matches(name, known, n=1)
+    return f"there is no parameter {name!r}" + "".join(f"; did you mean {one!r}?" for one in meant)
+
+
 def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
     class Refused(PhasegateError):
         code = "unauthorized"
@@ -255,8 +268,7 @@ def _problem(problem: dict[str, Any]) -> str:
     name = ".".join(map(str, problem["loc"][1:]))
     if problem["type"] != "extra_forbidden":
         return f"{name}: {problem['msg']}"
-    meant = get_close_matches(name, _RunQuery.model_fields, n=1)
-    return f"there is no parameter {name!r}" + "".join(f"; did you mean {one!r}?" for one in meant)
+    return _unknown_parameter(name, _RunQuery.model_fields)
 
 
 def _no_route(request: Request, error: Exception) -> Response:

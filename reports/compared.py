@@ -19,7 +19,6 @@ from reports.layout import (
     paragraph,
     state_word,
     table,
-    version,
 )
 from slo import numbers
 from slo.comparing import outcome
@@ -91,7 +90,7 @@ def _compare(view: CompareView, *, everything: bool) -> Iterator[RenderableType]
     yield from _beside(view.baseline, view.run, view.comparisons, everything=everything)
     yield from _percentiles(view.percentiles, everything=everything)
     if view.before:
-        yield from _endpoints(view.endpoints, view.before, everything=everything)
+        yield from _endpoints(view.endpoints, everything=everything)
     yield from next_steps(_next(view, view.outcome))
 
 
@@ -172,14 +171,14 @@ def _percentiles(comparisons: Sequence[Comparison], *, everything: bool) -> Iter
         )
 
 
-def _endpoints(endpoints: Sequence[EndpointChange], before: RunRef, *, everything: bool) -> Iterator[RenderableType]:
-    """The endpoints that changed, came or went, drawn beside one run; all of them on demand."""
+def _endpoints(endpoints: Sequence[EndpointChange], *, everything: bool) -> Iterator[RenderableType]:
+    """The endpoints that changed, came or went; all of them on demand."""
     order = sorted(endpoints, key=_most_changed)
     told = order if everything else [one for one in order if _endpoint_state(one) in {*_ALWAYS_SHOWN, "new", "gone"}]
     shown = told if everything else told[:_MOST_ENDPOINTS]
     if shown:
         yield Text()
-        yield Text(f"  Endpoints; failures beside run {before.id}{version(before)}")
+        yield Text("  Endpoints")
         yield table(
             "|state|endpoint|p95 before>|now>|change>|failed before>|now>", (_endpoint_row(one) for one in shown),
             indent=2,
@@ -193,10 +192,11 @@ def _endpoint_row(one: EndpointChange) -> tuple[str | Text, ...]:
     name = " ".join(part for part in (one.service, one.method, one.name) if part)
     change = numbers.change(one.p95.change, one.p95.unit) if one.p95 else numbers.MISSING
     now = numbers.duration_ms(one.now.p95_ms if one.now else None)
-    # What it changed from is the baseline's level; one run of it only where nothing was compared.
-    drawn = one.before.p95_ms if one.before else None
-    before = numbers.duration_ms(one.p95.baseline if one.p95 and one.p95.baseline is not None else drawn)
-    return GLYPHS[state], state_word(state), name, before, now, change, _failed(one.before), _failed(one.now)
+    before = numbers.duration_ms(one.p95_before_ms)
+    return (
+        GLYPHS[state], state_word(state), name, before, now, change,
+        numbers.ratio(one.failed_before), _failed(one.now),
+    )  # fmt: skip
 
 
 def _failed(side: Endpoint | None) -> str:

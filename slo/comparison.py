@@ -26,6 +26,20 @@ class EndpointChange:
     p95: Comparison | None
     failed: Comparison | None
 
+    @property
+    def p95_before_ms(self) -> float | None:
+        """What the change is from: the level of the baseline; where nothing was compared, of the run before."""
+        if self.p95 and self.p95.baseline is not None:
+            return self.p95.baseline
+        return self.before.p95_ms if self.before else None
+
+    @property
+    def failed_before(self) -> float | None:
+        """The same of the share of requests that failed."""
+        if self.failed and self.failed.baseline is not None:
+            return self.failed.baseline
+        return self.before.failed / self.before.requests if self.before and self.before.requests else None
+
 
 @dataclass(frozen=True)
 class Distribution:

@@ -286,3 +286,18 @@ def test_a_deleted_run_is_gone_until_it_is_uploaded_again(client: TestClient, de
     assert not list((desk.settings.home / "blocks").iterdir())
     again = client.post("/v1/runs?service=shop", content=EVENT.read_bytes())
     assert (again.status_code, again.json()["run"]["service"]) == (201, "shop")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("runs/{run}/compare?wiht=9e26", "there is no parameter 'wiht'; did you mean 'with'?"),
+        ("runs?servise=event", "there is no parameter 'servise'; did you mean 'service'?"),
+        ("healthz?x=1", "there is no parameter 'x'"),
+    ],
+)
+def test_a_misspelt_parameter_of_a_question_is_an_error(demo_client: TestClient, asked: str, told: str) -> None:
+    run = demo_client.get("/v1/runs?limit=1").json()[0]["id"]
+    answer = demo_client.get(f"/v1/{asked.format(run=run)}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == told
