@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from data.catalog import StoredConfig, StoredVerdict
 from data.errors import BadRequest
 from slo import numbers
-from slo.baseline import MOST_REPEATS, Judges, Past, candidates, decision_in_force, past_of, same_test, test_of
+from slo.baseline import (
+    LOOK_BACK,
+    MOST_REPEATS,
+    Judges,
+    Past,
+    candidates,
+    decision_in_force,
+    past_of,
+    same_test,
+    test_of,
+)
 from slo.comparing import Side, Sides, apart, asked_of, compared, got_worse, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
@@ -123,7 +133,7 @@ class Book:
         self._runs = {run.id: run for run in store.runs_of_tests({test_of(run) for run in about})}
         self._decisions = store.decisions()
         # At once what judging needs; of long histories only what is looked back on, as a rule.
-        most = self._rule.runs + MOST_REPEATS
+        most = LOOK_BACK * self._rule.runs + MOST_REPEATS
         near = {one.id: one for run in about for one in (run, *same_test(run, self._runs.values())[:most])}
         self.evidence.load(near.values())
 

@@ -253,7 +253,8 @@ def test_somebody_decides_for_a_reason_what_runs_are_held_against(shell: Shell) 
     for words, kind, runs in (
         (("baseline", "set", first), "pinned", [first]),
         (("baseline", "start", second), "rolling", [second]),
-        (("baseline", "clear", second), "rolling", [second, first]),
+        (("baseline", "clear", second), "pinned", [first]),
+        (("baseline", "clear", first), "rolling", [second, first]),
         (("runs", "invalidate", first[:8]), "rolling", [second]),
         (("runs", "restore", first), "rolling", [second, first]),
     ):
