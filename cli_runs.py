@@ -127,7 +127,7 @@ def baseline_start(
 def baseline_clear(
     run: RunArgument, reason: ReasonOption, output: FormatOption = Format.text, server: ServerOption = None
 ) -> None:
-    """Take back `baseline set` or `baseline start` of a run: the last valid runs of the test count again."""
+    """Take back `baseline set` or `baseline start` of a run: what stood before counts again."""
     _decide(run, "released", reason, output, server)
 
 

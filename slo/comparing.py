@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from slo import numbers
@@ -106,10 +107,9 @@ def compared(
 ) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:  # fmt: skip
     """Every SLI compared, worst first, and what all services did together, as a finding.
 
-    ``moved``: that they did is known already.
-
-    ``unfit`` says of SLIs why they cannot be compared. Repeats are judged together with the run. What the run alone
-    shows and its repeats do not is suspected, and so is all that fewer runs show than ``rule`` asks for.
+    ``unfit`` says of SLIs why they cannot be compared; ``moved``: that all services did is known already. Repeats are
+    judged together with the run. What the run alone shows and its repeats do not is suspected, and so is all that fewer
+    runs show than ``rule`` asks for.
     """
     fit = [one for one in asked if one.sli.key not in (unfit or {})]
     pairs = [_pair(one, sides) for one in fit]
@@ -208,9 +208,13 @@ def _pair(one: Asked, sides: Sides) -> Pair:
 
 
 def _profile(measured: StoredMeasurement | None) -> Profile | None:
-    if measured is None or measured.profile is None:
-        return None
-    kept = json.loads(measured.profile)
+    return None if measured is None or measured.profile is None else _parsed(measured.profile)
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(profile: str) -> Profile:
+    """A kept profile; a baseline's are read again and again while runs are held against each other."""
+    kept = json.loads(profile)
     return Profile(kept["kind"], kept["value"], kept["n"], tuple(kept["numbers"]))
 
 

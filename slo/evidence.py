@@ -37,7 +37,9 @@ class Evidence:
         self._new_measured: list[StoredMeasurement] = []
         self._new_assessed: list[StoredAssessment] = []
         self._invalidated: dict[str, str] = {}
-        for decision in store.decisions():
+        self.decisions = store.decisions()
+        """What was decided about runs, oldest first."""
+        for decision in self.decisions:
             if decision.kind == "invalidated":
                 self._invalidated[decision.run_id] = decision.reason
             elif decision.kind == "restored":

@@ -39,8 +39,13 @@ RULES = (
 
 def find(record: RunRecord) -> Measurement:
     """Every rule's findings, worst first, and what they add up to."""
+    return measurement(f for rule in RULES for f in rule(record))
+
+
+def measurement(findings: Iterable[Finding]) -> Measurement:
+    """What findings add up to, with the worst first."""
     order = {"invalid": 0, "suspect": 1, "info": 2}
-    found = sorted((f for rule in RULES for f in rule(record)), key=lambda f: order[f.severity])
+    found = sorted(findings, key=lambda f: order[f.severity])
     return Measurement(state_of(found), tuple(found))
 
 

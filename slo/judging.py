@@ -23,9 +23,8 @@ from slo.baseline import (
 from slo.comparing import Side, Sides, apart, asked_of, compared, got_worse, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
-from slo.findings import concerns, find, state_of
-from slo.model import RULE_VERSION, BaselineRef, Finding, Measurement, Verdict
-from slo.model import Evidence as FindingEvidence
+from slo.findings import concerns, find, measurement, state_of
+from slo.model import RULE_VERSION, BaselineRef, Finding, Verdict
 from slo.objectives import judge
 from slo.plan import Baseline, Regression
 from slo.refs import left_open, run_ref
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from slo.comparing import Asked
     from slo.config import Config, Phase
-    from slo.model import Comparison
+    from slo.model import Comparison, Measurement
     from slo.shape import Shape
     from slo.sli import Sli
 
@@ -131,7 +130,6 @@ class Book:
         self.regression = config.regression if config else Regression()
         self.samples = store.samples
         self._runs = {run.id: run for run in store.runs_of_tests({test_of(run) for run in about})}
-        self._decisions = store.decisions()
         # At once what judging needs; of long histories only what is looked back on, as a rule.
         most = LOOK_BACK * self._rule.runs + MOST_REPEATS
         near = {one.id: one for run in about for one in (run, *same_test(run, self._runs.values())[:most])}
@@ -140,7 +138,7 @@ class Book:
     def past(self, run: Run, phase: Phase | None) -> Past:
         """What a run is held against when it is judged by a phase."""
         earlier = same_test(run, self._runs.values())
-        decided = decision_in_force(run, earlier, self._rule, self._decisions)
+        decided = decision_in_force(run, earlier, self._rule, self.evidence.decisions)
         chosen = {one.id for one in candidates(run, earlier, self._rule, phase)} | {decided.run_id if decided else ""}
         asked = [one for one in asked_of(None, run.services) if not one.sli.per_second]
 
@@ -180,7 +178,7 @@ class Book:
         comparisons, shifted = compared(asked, sides, self.regression, unfit, moved=moved)
         none = () if past.runs or not believed else (_no_baseline(past, self._rule),)
         doubts = [_named_in_doubt(past)] if doubted or (past.kind == "named" and past.left_out) else []
-        return Judgement(record, past, _measurement((*alone, *beside, *shifted, *none, *doubts)), comparisons)
+        return Judgement(record, past, measurement((*alone, *beside, *shifted, *none, *doubts)), comparisons)
 
     def _beside(self, run: Run, shape: Shape, past: Past) -> Sequence[Finding]:
         other = self.evidence.record(past.runs[0].run_id).run if past.kind == "named" else run
@@ -198,7 +196,7 @@ class Book:
 
     def decisions(self, run_ids: Container[str]) -> list[Decision]:
         """What was decided about some runs, oldest first."""
-        return [one for one in self._decisions if one.run_id in run_ids]
+        return [one for one in self.evidence.decisions if one.run_id in run_ids]
 
     def baseline_ref(self, past: Past) -> BaselineRef:
         """A baseline as documents name it."""
@@ -213,24 +211,20 @@ def _ids(shapes: Sequence[Shape]) -> tuple[str, ...]:
     return tuple(shape.run_id for shape in shapes)
 
 
-def _measurement(findings: Sequence[Finding]) -> Measurement:
-    order = {"invalid": 0, "suspect": 1, "info": 2}
-    return Measurement(state_of(findings), tuple(sorted(findings, key=lambda f: order[f.severity])))
-
-
 def _no_baseline(past: Past, rule: Baseline) -> Finding:
     """Without a run to compare with nothing is known of regressions; where one was chosen, that is in doubt."""
-    evidence: FindingEvidence = {"left_out": [f"{run}: {why}" for run, why in past.left_out]}
+    left_out = [f"{run}: {why}" for run, why in past.left_out]
     if past.decided and past.decided.kind == "pinned":
         return Finding(
             "no_baseline", "suspect", f"the run that was chosen as the baseline cannot be used: {past.left_out[0][1]}"
             if past.left_out else "the run that was chosen as the baseline cannot be used",
-            evidence, remedy="choose another: `phasegate baseline set RUN --reason ...`, or `baseline clear`",
+            {"left_out": left_out},
+            remedy="choose another: `phasegate baseline set RUN --reason ...`, or `baseline clear`",
         )  # fmt: skip
     left = f"; {numbers.things(len(past.left_out), 'earlier run')} left out" if past.left_out else ""
     why = f" since the baseline began anew: {past.decided.reason}" if past.decided else f" on branch {rule.branch}"
     return Finding(
-        "no_baseline", "info", f"there is no run of this test to compare with{why}{left}", evidence,
+        "no_baseline", "info", f"there is no run of this test to compare with{why}{left}", {"left_out": left_out},
         remedy=f"runs with the same --test, --service and --environment and --branch {rule.branch} make a baseline",
     )  # fmt: skip
 
