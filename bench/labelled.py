@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from data.model import RunMeta
+from data.samples import Floats
 from data.store import Store
 from ingest.service import Upload
 from slo.measure import measure
-from slo.profile import Floats, Profile, profiles
+from slo.profile import Profile, from_text
 from slo.selector import Selector
 from slo.sli import Sli
 from tests.ingesting import Quick
@@ -95,7 +96,8 @@ def _seen(truth: Truth, store: Store, file: Path, endpoints: Sequence[tuple[str,
     record = store.record(run.id)
     slis = {key: sli for service in run.services for key, sli in _slis(service)}
     slis |= {(s, name): Sli(s, Selector.parse(f"http_req_duration{{name:{name}}}"), P95, 0.95) for s, name in endpoints}
-    kept = profiles(record, list(slis.values()), measure(record, list(slis.values()), store.samples), store.samples)
+    measured = measure(record, list(slis.values()), store.samples)
+    kept = [from_text(one.profile) if one.profile else None for one in measured]
     requests = {}
     for service in run.services:
         ids = [s.id for s in record.series if s.metric == "http_req_duration" and s.tags.get("service") == service]

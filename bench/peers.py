@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from slo.profile import Floats
+from data.samples import Floats
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.samples import BLOCKS_OF_TIME
+from data.samples import BLOCKS_OF_TIME, Distribution, Floats
 from slo.change import Change, compare
 from slo.pairs import Pair
 from slo.plan import Regression
-from slo.profile import LEVELS, Floats, Profile, shape
+from slo.profile import LEVELS, Profile, shape
 
 RUN_S = 60.0
 USUAL = 0.001  # share of the requests of every service that fails
@@ -80,15 +80,21 @@ def _wandering(scenario: Scenario, shape_: tuple[int, int, int], random: np.rand
 
 
 def profile(values: Floats, at: Floats, percentile: float | None) -> Profile:
-    """What is kept of one run's latencies, (requests,), as :func:`slo.profile.profiles` does from its samples."""
+    """What is kept of one run's latencies, (requests,), as :func:`slo.measure.measure` does from its samples."""
     levels = sorted({*LEVELS, percentile or LEVELS[0]})
     quantiles = np.quantile(values, levels)
     value = float(values.mean() if percentile is None else quantiles[levels.index(percentile)])
     span = (at * BLOCKS_OF_TIME // RUN_S).astype(int)
     below = values[:, None] <= quantiles
-    rows = [np.bincount(span, minlength=BLOCKS_OF_TIME), np.bincount(span, values), np.zeros(BLOCKS_OF_TIME)]
-    rows += [np.bincount(span, column) for column in below.T]
-    return Profile("trend", value, len(values), tuple(shape(percentile, value, levels, quantiles, np.stack(rows, 1))))
+    seen = Distribution(
+        tuple(levels),
+        quantiles,
+        n=np.bincount(span).astype(float),
+        sums=np.bincount(span, values).astype(float),
+        nonzero=np.bincount(span, values != 0).astype(float),
+        below=np.stack([np.bincount(span, column) for column in below.T], axis=1),
+    )
+    return Profile("trend", value, len(values), shape(percentile, value, seen))
 
 
 def scaled(kept: Profile, factor: float) -> Profile:

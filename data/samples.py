@@ -6,10 +6,14 @@ statistics at ``p * (n - 1)``, which is ``quantile_cont``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from data import blocks
 from data.errors import BadRequest, Busy
@@ -19,26 +23,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from data.model import Series
+
 BLOCKS_OF_TIME = 30
 """Into how many equal spans of time a run is cut to see how much its requests depend on each other."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
-class Span:
-    """One span of time of one group: ``n`` samples, of which ``hits`` are at or below the level (or non-zero)."""
+class Distribution:
+    """How one group's samples are distributed, together and over equal spans of its time.
 
-    n: int
-    hits: int
-    sum: float
+    ``quantiles`` are those at the ascending ``levels``. Of every span with samples: their number ``n``, their ``sums``,
+    how many are not zero, and how many are at or ``below`` each quantile (spans x levels).
+    """
+
+    levels: tuple[float, ...]
+    quantiles: Floats
+    n: Floats
+    sums: Floats
+    nonzero: Floats
+    below: Floats
+
+    def quantile(self, level: float) -> float:
+        """One of ``quantiles``; in the samples' unit."""
+        return float(self.quantiles[self.levels.index(level)])
+
+    def below_quantile(self, level: float) -> Floats:
+        """Of every span, how many samples are at or below that quantile."""
+        return self.below[:, self.levels.index(level)]
 
 
 class SampleEngine(Protocol):
-    """What Phasegate asks of the samples of one run. A group is a named set of series ids."""
+    """What Phasegate asks of the samples of one run. A group is a named set of series."""
 
-    def spans(
-        self, run_id: str, groups: Mapping[str, Sequence[int]], levels: Mapping[str, float | None]
-    ) -> dict[str, list[Span]]:
-        """Each group over equal spans of its own time; hits are <= the group's level, or != 0 where it is ``None``."""
+    def distributions(
+        self, run_id: str, groups: Mapping[str, Sequence[Series]], levels: Mapping[str, Sequence[float]]
+    ) -> dict[str, Distribution]:
+        """Every group that has samples; at these levels, or at none. Two statements, however many groups."""
         ...
 
     def quantiles(
@@ -58,10 +83,7 @@ class SampleEngine(Protocol):
         ...
 
 
-_SELECTED = """
-    WITH member AS (SELECT unnest($names) AS name, unnest($ids) AS series_id),
-    sample AS (SELECT m.name, s.t, s.v FROM samples s JOIN member m USING (series_id))
-"""
+_MEMBERS = "WITH member AS (SELECT unnest($places)::INTEGER AS place, unnest($ids) AS series_id)"
 
 
 class DuckDBSamples:
@@ -79,22 +101,44 @@ class DuckDBSamples:
         """Release the engine."""
         self._root.close()
 
-    def spans(
-        self, run_id: str, groups: Mapping[str, Sequence[int]], levels: Mapping[str, float | None]
-    ) -> dict[str, list[Span]]:
+    def distributions(
+        self, run_id: str, groups: Mapping[str, Sequence[Series]], levels: Mapping[str, Sequence[float]]
+    ) -> dict[str, Distribution]:
         """See :class:`SampleEngine`."""
-        sql = f"""{_SELECTED},
-            level AS (SELECT unnest($level_names) AS name, unnest($levels) AS level),
-            edge AS (SELECT name, min(epoch_us(t)) AS low, max(epoch_us(t)) + 1 AS high FROM sample GROUP BY name)
-            SELECT name, count(*), count(*) FILTER (CASE WHEN level IS NULL THEN v <> 0 ELSE v <= level END), sum(v)
-            FROM sample JOIN level USING (name) JOIN edge USING (name)
-            GROUP BY name, (epoch_us(t) - low) * {BLOCKS_OF_TIME} // (high - low)
-            ORDER BY name, min(t)"""
-        found: dict[str, list[Span]] = {}
-        levelled = {"level_names": list(levels), "levels": list(levels.values())}
-        for name, n, hits, total in self._rows(run_id, groups, sql, levelled):
-            found.setdefault(name, []).append(Span(n, hits, total))
-        return found
+        filled = {name: series for name, series in groups.items() if series}
+        ids = {name: [one.id for one in series] for name, series in filled.items()}
+        wanted = sorted({level for name in filled for level in levels.get(name, ())})
+        at = {name: wanted for name in filled if levels.get(name)}
+        quantiles = self.quantiles(run_id, {name: ids[name] for name in at}, at)
+        everything = (math.inf,) * len(wanted)  # settled at the first step
+        columns = {f"q{i}": [quantiles.get(name, everything)[i] for name in filled] for i in range(len(wanted))}
+        # Which quantile a sample is below is found once per sample; counting for each of them takes twice as long.
+        step = "".join(f" WHEN v <= q{i} THEN {i}" for i in range(len(wanted)))
+        sql = f"""
+            {_MEMBERS},
+            grouped AS (SELECT unnest(range(len($lows)))::INTEGER AS place, unnest($lows) AS low, unnest($highs) AS high
+                        {"".join(f", unnest(${column}) AS {column}" for column in columns)}),
+            member_of AS (FROM member JOIN grouped USING (place)),
+            counted AS (
+                SELECT place, (epoch_us(t) - low) * {BLOCKS_OF_TIME} // (high - low) AS span,
+                       {f"CASE{step} ELSE {len(wanted)} END" if wanted else 0} AS step,
+                       count(*) AS n, sum(v) AS total, count(*) FILTER (v <> 0) AS nonzero
+                FROM samples JOIN member_of USING (series_id) GROUP BY ALL
+            )
+            SELECT place, sum(n)::DOUBLE, sum(total), sum(nonzero)::DOUBLE
+                   {"".join(f", coalesce(sum(n) FILTER (step <= {i}), 0)::DOUBLE" for i in range(len(wanted)))}
+            FROM counted GROUP BY place, span ORDER BY place, span"""
+        bound: dict[str, object] = {
+            "lows": [_microseconds(min(one.first_at for one in series)) for series in filled.values()],
+            "highs": [_microseconds(max(one.last_at for one in series)) + 1 for series in filled.values()],
+        }
+        rows: dict[str, list[list[float]]] = {}
+        for name, *row in self._rows(run_id, ids, sql, bound | columns):
+            rows.setdefault(name, []).append(row)
+        return {
+            name: _distribution(wanted, quantiles.get(name), levels.get(name, ()), np.array(found, dtype=float))
+            for name, found in rows.items()
+        }
 
     def quantiles(
         self, run_id: str, groups: Mapping[str, Sequence[int]], at: Mapping[str, Sequence[float]]
@@ -103,7 +147,8 @@ class DuckDBSamples:
         # The levels must be constants for DuckDB: ask for all of them, keep each group's own.
         wanted = sorted({level for levels in at.values() for level in levels})
         place = {level: i for i, level in enumerate(wanted)}
-        sql = f"{_SELECTED} SELECT name, quantile_cont(v, {_array(wanted)}) FROM sample GROUP BY name"
+        sql = f"""{_MEMBERS} SELECT place, quantile_cont(v, {_array(wanted)})
+                  FROM samples JOIN member USING (series_id) GROUP BY place"""
         return {
             name: tuple(values[place[level]] for level in at[name]) for name, values in self._rows(run_id, groups, sql)
         }
@@ -132,17 +177,34 @@ class DuckDBSamples:
     def _rows(
         self, run_id: str, groups: Mapping[str, Sequence[int]], sql: str, more: Mapping[str, object] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        members = [(name, series_id) for name, ids in groups.items() for series_id in ids]
+        """The rows of a statement over ``member(place, series_id)``, with each group's name for its place."""
+        names = list(groups)
+        members = [(place, series_id) for place, name in enumerate(names) for series_id in groups[name]]
         if not members:
-            return iter(())
-        names, ids = zip(*members, strict=True)
-        return iter(self.query(run_id, sql, {"names": list(names), "ids": list(ids), **(more or {})}))
+            return
+        places, ids = zip(*members, strict=True)
+        for place, *row in self.query(run_id, sql, {"places": list(places), "ids": list(ids), **(more or {})}):
+            yield names[place], *row
 
     def _parts(self, run_id: str) -> list[Path]:
         folder = self._blocks / run_id
         if not folder.is_dir():
             raise blocks.missing(run_id)
         return blocks.parts(folder)
+
+
+def _distribution(
+    wanted: Sequence[float], quantiles: tuple[float, ...] | None, levels: Sequence[float], rows: Floats
+) -> Distribution:
+    """A group at its own of the ``wanted`` levels, from rows of n, sum, non-zero and the counts at all of them."""
+    own = sorted(set(levels)) if quantiles else []
+    places = [wanted.index(level) for level in own]
+    at = np.array(quantiles or (), dtype=float)[places]
+    return Distribution(tuple(own), at, rows[:, 0], rows[:, 1], rows[:, 2], rows[:, [3 + place for place in places]])
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _array(levels: Sequence[float]) -> str:

@@ -106,15 +106,19 @@ def write_parts(
 def metric_stats(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, MetricStats]:
     """Every metric over the whole run, setup and teardown included, as k6's own summary has it.
 
-    To be asked after :func:`write_parts`, on the same connection: only percentiles need the samples once more.
+    To be asked after :func:`write_parts`, on the same connection: only percentiles need the samples once more, and only
+    of what varies (half of k6's samples are always 0 or 1).
     """
     rows = connection.execute(
-        f"""SELECT metric, sum(n)::BIGINT, sum(total), min(low), max(high), sum(total) / sum(n), sum(nonzero)::BIGINT,
-                   arg_max(latest, last_at), any_value(percentiles)
-            FROM described JOIN series USING (series_id) JOIN (
+        f"""WITH varies AS (
+                SELECT metric FROM described JOIN series USING (series_id) GROUP BY metric HAVING min(low) < max(high)
+            ), distributed AS (
                 SELECT metric, quantile_cont(v, [0.5, 0.9, 0.95, 0.99]) AS percentiles
-                FROM {_parts(folder)} JOIN series USING (series_id) GROUP BY metric
-            ) USING (metric) GROUP BY metric"""
+                FROM {_parts(folder)} JOIN series USING (series_id) SEMI JOIN varies USING (metric) GROUP BY metric
+            )
+            SELECT metric, sum(n)::BIGINT, sum(total), min(low), max(high), sum(total) / sum(n), sum(nonzero)::BIGINT,
+                   arg_max(latest, last_at), coalesce(any_value(percentiles), list_resize([min(low)], 4, min(low)))
+            FROM described JOIN series USING (series_id) LEFT JOIN distributed USING (metric) GROUP BY metric"""
     ).fetchall()
     return {
         metric: MetricStats(n, total, low, high, avg, med, p90, p95, p99, nonzero, last)

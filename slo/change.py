@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.samples import Floats
 from slo.pairs import Common, Pair, Proof, there
-from slo.profile import Floats
 from slo.shares import shares
 from slo.sizes import common_move, sizes
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slo import numbers
@@ -12,7 +10,7 @@ from slo.change import compare
 from slo.findings import concerns
 from slo.model import Comparison, Finding, Outcome
 from slo.pairs import Pair
-from slo.profile import Profile, profiles
+from slo.profile import from_text
 from slo.shape import gained, lost
 from slo.shares import LEAST_SHARE
 from slo.sli import of_objective, standard
@@ -21,11 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from data.catalog import StoredMeasurement
-    from data.model import RunRecord
-    from data.samples import SampleEngine
     from slo.change import Change
     from slo.pairs import Common
     from slo.plan import Objective, Phase, Regression
+    from slo.profile import Profile
     from slo.shape import Shape
     from slo.sli import Sli
 
@@ -88,17 +85,6 @@ def asked_of(phase: Phase | None, services: Iterable[str], scope: Sequence[int] 
             continue
         found.setdefault(sli.key, Asked(sli, higher_is_worse=not sli.per_second))
     return list(found.values())
-
-
-def profiled(
-    record: RunRecord, slis: Sequence[Sli], measured: Sequence[StoredMeasurement], samples: SampleEngine
-) -> list[StoredMeasurement]:
-    """The measurements with what later runs are compared with."""
-    found = profiles(record, slis, measured, samples)
-    return [
-        replace(one, profile=json.dumps(asdict(profile)) if profile else None)
-        for one, profile in zip(measured, found, strict=True)
-    ]
 
 
 def compared(
@@ -208,14 +194,7 @@ def _pair(one: Asked, sides: Sides) -> Pair:
 
 
 def _profile(measured: StoredMeasurement | None) -> Profile | None:
-    return None if measured is None or measured.profile is None else _parsed(measured.profile)
-
-
-@lru_cache(maxsize=10_000)
-def _parsed(profile: str) -> Profile:
-    """A kept profile; a baseline's are read again and again while runs are held against each other."""
-    kept = json.loads(profile)
-    return Profile(kept["kind"], kept["value"], kept["n"], tuple(kept["numbers"]))
+    return None if measured is None or measured.profile is None else from_text(measured.profile)
 
 
 def _blank(one: Asked, sides: Sides, reason: str) -> Comparison:

@@ -19,7 +19,8 @@ from typing import Final
 import numpy as np
 from scipy import special  # not scipy.stats: it takes a second to import
 
-from slo.shifts import FEWEST, Floats, Point, Scale, Shift, usable
+from data.samples import Floats
+from slo.shifts import FEWEST, Point, Scale, Shift, usable
 from slo.target import Target
 
 FEWEST_OF_A_TREND: Final = 10

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from data.catalog import StoredAssessment
 from slo.baseline import Assessed
-from slo.comparing import key_of, profiled
+from slo.comparing import key_of
 from slo.documents import from_json, to_json
 from slo.findings import find
 from slo.measure import measure
@@ -84,8 +84,7 @@ class Evidence:
         kept = self._measured.setdefault(run_id, {})
         missing = list({sli.key: sli for sli in slis if sli.key not in kept}.values())
         if missing:
-            record, samples = self.record(run_id), self._store.samples
-            new = profiled(record, missing, measure(record, missing, samples), samples)
+            new = measure(self.record(run_id), missing, self._store.samples)
             kept |= {key_of(one): one for one in new}
             self._new_measured += new
         return kept

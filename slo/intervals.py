@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING
 from scipy import special  # not scipy.stats: it takes a second to import
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from data.samples import Span
+    from data.samples import Floats
 
 CONFIDENCE = 0.95
-_FEWEST_SPANS = 5
+FEWEST_SPANS = 5
+"""Spans of time from which on their spread is worth something."""
 
 
 def minimum_samples(percentile: float, confidence: float = CONFIDENCE) -> int:
@@ -35,21 +34,32 @@ def minimum_samples(percentile: float, confidence: float = CONFIDENCE) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(percentile)) if 0 < percentile < 1 else 1
 
 
-def effective_size(spans: Sequence[Span]) -> float:
+def design_effect(n: Floats, hits: Floats) -> float | None:
+    """How many times as much the ``hits`` vary between spans of ``n`` samples as if samples were independent.
+
+    At least 1, and 1 where nothing or everything is a hit; ``None`` for too few spans to tell.
+    """
+    if len(n) < FEWEST_SPANS:
+        return None
+    share = hits.sum() / n.sum()
+    if share in {0, 1}:
+        return 1.0
+    between = ((hits - share * n) ** 2).sum() * len(n) / (len(n) - 1)
+    return max(1.0, float(between / (n.sum() * share * (1 - share))))
+
+
+def effective_size(n: Floats, hits: Floats) -> float:
     """How many independent samples the spans are worth, to estimate their share of hits; at most their number.
 
     0 for too few spans to tell.
     """
-    n = sum(span.n for span in spans)
-    hits = sum(span.hits for span in spans)
-    if len(spans) < _FEWEST_SPANS:
+    effect = design_effect(n, hits)
+    if effect is None:
         return 0.0
-    if hits in {0, n}:
-        return float(n)
-    share = hits / n
-    between = sum((span.hits - share * span.n) ** 2 for span in spans) * len(spans) / (len(spans) - 1)
-    doubt = (special.ndtri(0.975) / special.stdtrit(len(spans) - 1, 0.975)) ** 2
-    return float(n * doubt / max(1.0, between / (n * share * (1 - share))))
+    if hits.sum() in {0, n.sum()}:
+        return float(n.sum())
+    doubt = (special.ndtri(0.975) / special.stdtrit(len(n) - 1, 0.975)) ** 2
+    return float(n.sum() * doubt / effect)
 
 
 def share_interval(hits: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -68,12 +78,11 @@ def percentile_levels(percentile: float, size: float, n: int, confidence: float 
     return math.floor(low * (n - 1)) / max(1, n - 1), math.ceil(high * (n - 1)) / max(1, n - 1)
 
 
-def mean_interval(spans: Sequence[Span], confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+def mean_interval(n: Floats, sums: Floats, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
     """Interval of the mean of all samples, from the spread of the spans around it; ``None`` for too few spans."""
-    if len(spans) < _FEWEST_SPANS:
+    if len(n) < FEWEST_SPANS:
         return None
-    n = sum(span.n for span in spans)
-    mean = sum(span.sum for span in spans) / n
-    between = sum((span.sum - mean * span.n) ** 2 for span in spans) * len(spans) / (len(spans) - 1)
-    half = float(special.stdtrit(len(spans) - 1, (1 + confidence) / 2)) * math.sqrt(between) / n
+    mean = float(sums.sum() / n.sum())
+    between = float(((sums - mean * n) ** 2).sum()) * len(n) / (len(n) - 1)
+    half = float(special.stdtrit(len(n) - 1, (1 + confidence) / 2)) * math.sqrt(between) / float(n.sum())
     return mean - half, mean + half

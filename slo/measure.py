@@ -12,47 +12,67 @@ from typing import TYPE_CHECKING
 from data.catalog import StoredMeasurement
 from slo.intervals import effective_size, mean_interval, minimum_samples, percentile_levels, share_interval
 from slo.model import RULE_VERSION
+from slo.profile import LEVELS, profile_of, to_text
 from slo.selector import Selector, SelectorError
 from slo.sli import select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from data.model import Metric, RunRecord, Series
-    from data.samples import SampleEngine, Span
+    from data.samples import Distribution, SampleEngine
     from slo.sli import Sli
 
 _UNITS = {"time": "ms", "data": "B", "default": ""}
 _SHORTEST_LOAD_S = 1.0
 _WRITTEN_WHEN_IT_HAPPENS = {"dropped_iterations"}
-_BY_SPANS = "{name} on {n:,} effective samples of {of:,} (spread over {spans} spans of time)"
 
 
 @dataclass(frozen=True)
 class _Selected:
-    """An SLI with the series it is computed from; ``ok`` are those of requests that did not fail."""
+    """An SLI with the series it is computed from, and how their samples are distributed where that is asked."""
 
     sli: Sli
     metric: Metric | None
     series: list[Series]
+    seen: Distribution | None = None
 
     @property
-    def ids(self) -> list[int]:
-        return [one.id for one in self.series]
+    def group(self) -> str:
+        """The same for SLIs over the same series, which share all questions to the engine."""
+        return ",".join(str(one.id) for one in self.series)
 
     @property
-    def ok_ids(self) -> list[int]:
-        return [one.id for one in self.series if not one.failed]
+    def ok(self) -> list[Series]:
+        """The series of requests that did not fail."""
+        return [one for one in self.series if not one.failed]
 
     @property
     def n(self) -> int:
         return sum(one.n for one in self.series)
 
+    @property
+    def percentile(self) -> float | None:
+        """The percentile that is asked of a trend."""
+        return self.sli.percentile if _kind(self) == "trend" else None
+
+    @property
+    def size(self) -> float:
+        """How many independent samples it is worth; 0 where that is not known."""
+        if self.seen is None or not self.series:
+            return 0.0
+        level = self.percentile
+        return effective_size(self.seen.n, self.seen.nonzero if level is None else self.seen.below_quantile(level))
+
 
 def measure(record: RunRecord, slis: Sequence[Sli], samples: SampleEngine) -> list[StoredMeasurement]:
-    """Measure each SLI of a run; one without samples has no value and says why in ``problem``."""
+    """Measure each SLI of a run, with its profile; one without samples has no value and says why in ``problem``.
+
+    Four statements, however many SLIs.
+    """
     if not record.series:
-        return [_from_summary(record, sli) for sli in slis]
+        found = [_from_summary(record, sli) for sli in slis]
+        return [replace(one, profile=to_text(profile_of(sli, one, None))) for sli, one in zip(slis, found, strict=True)]
     metrics = {metric.name: metric for metric in record.metrics}
     by_metric: dict[str, list[Series]] = {}
     for one in record.series:
@@ -66,99 +86,101 @@ def measure(record: RunRecord, slis: Sequence[Sli], samples: SampleEngine) -> li
 
 
 class _Measuring:
-    """All SLIs of one run at once, so that the engine is asked three times and not three times per SLI."""
+    """All SLIs of one run at once, so that the engine is not asked for each."""
 
     def __init__(self, record: RunRecord, chosen: Sequence[_Selected], samples: SampleEngine) -> None:
         self._record = record
-        self._chosen = {str(number): one for number, one in enumerate(chosen)}
-        self._samples = samples
-        run_id = record.run.id
-        self._percentiles = self._quantiles({name: [p] for name, p in self._asked().items()})
-        ok = {name: self._chosen[name].ok_ids for name in self._asked()}
-        self._ok = samples.quantiles(
-            run_id,
-            {name: ids for name, ids in ok.items() if ids and len(ids) < len(self._chosen[name].ids)},
-            {name: [p] for name, p in self._asked().items()},
-        )
-        self._spans = samples.spans(
-            run_id,
-            {name: one.ids for name, one in self._chosen.items() if _kind(one) in {"trend", "rate"}},
-            {name: self._percentiles[name][0] if name in self._percentiles else None for name in self._chosen},
-        )
-        self._intervals = self._percentile_intervals()
+        seen = _distributions(record, chosen, samples)
+        self._chosen = [replace(one, seen=seen.get(one.group)) for one in chosen]
+        self._ok = self._quantiles_of_ok(samples)
+        self._intervals = self._percentile_intervals(samples)
 
     def all(self) -> list[StoredMeasurement]:
-        return [self._one(name, one) for name, one in self._chosen.items()]
+        found = [self._one(number, one) for number, one in enumerate(self._chosen)]
+        return [
+            replace(measured, profile=to_text(profile_of(one.sli, measured, one.seen)))
+            for measured, one in zip(found, self._chosen, strict=True)
+        ]
 
-    def _asked(self) -> dict[str, float]:
-        return {
-            name: one.sli.percentile
-            for name, one in self._chosen.items()
-            if one.sli.percentile is not None and one.series and _kind(one) == "trend"
+    def _quantiles_of_ok(self, samples: SampleEngine) -> dict[int, float]:
+        """Percentiles of requests that did not fail, where some did."""
+        asked = {
+            str(number): (one.ok, [one.percentile])
+            for number, one in enumerate(self._chosen)
+            if one.percentile is not None and 0 < len(one.ok) < len(one.series)
         }
+        found = _quantiles(self._record, asked, samples)
+        return {int(number): value for number, (value,) in found.items()}
 
-    def _quantiles(self, at: dict[str, list[float]]) -> dict[str, tuple[float, ...]]:
-        return self._samples.quantiles(self._record.run.id, {name: self._chosen[name].ids for name in at}, at)
+    def _percentile_intervals(self, samples: SampleEngine) -> dict[int, tuple[float, float]]:
+        asked = {
+            str(number): (one.series, percentile_levels(one.percentile, one.size, one.n))
+            for number, one in enumerate(self._chosen)
+            if one.percentile is not None and one.n >= minimum_samples(one.percentile) and one.size
+        }
+        found = _quantiles(self._record, asked, samples)
+        return {int(number): (low, high) for number, (low, high) in found.items()}
 
-    def _percentile_intervals(self) -> dict[str, tuple[float, ...]]:
-        ends = {}
-        for name, p in self._asked().items():
-            if self._chosen[name].n >= minimum_samples(p):
-                size = effective_size(self._spans.get(name, ()))
-                if size:
-                    ends[name] = list(percentile_levels(p, size, self._chosen[name].n))
-        return self._quantiles(ends)
-
-    def _one(self, name: str, one: _Selected) -> StoredMeasurement:
+    def _one(self, number: int, one: _Selected) -> StoredMeasurement:
         blank = _blank(self._record, one.sli)
         if not one.series:
             return _absent(self._record, one, blank)
-        match _kind(one), one.sli.stat:
-            case "rate", "rate":
-                return self._rate(name, one, blank)
-            case "trend", _ if one.sli.percentile is not None:
-                return self._percentile(name, one, blank)
-            case "trend", "avg":
-                return self._mean(name, one, blank)
+        if one.seen is not None:
+            match _kind(one), one.sli.stat:
+                case "rate", "rate":
+                    return _rate(one, blank)
+                case "trend", _ if one.percentile is not None:
+                    return self._percentile(number, one, one.seen.quantile(one.percentile), blank)
+                case "trend", "avg":
+                    return _mean(one, one.seen, blank)
         value, unit = _plain(one, _duration_s(self._record, one.sli))
         if value is None:
             return replace(blank, problem=f"a {_kind(one)} such as {one.sli.selector.metric} has no {one.sli.stat}")
         return replace(blank, n=one.n, value=value, unit=unit)
 
-    def _rate(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
-        hits, n = sum(s.nonzero for s in one.series), one.n
-        kept = replace(blank, n=n, count=hits, value=hits / n, unit="ratio")
-        size = effective_size(self._spans.get(name, ()))
-        if not size:
+    def _percentile(self, number: int, one: _Selected, value: float, blank: StoredMeasurement) -> StoredMeasurement:
+        n, least = one.n, minimum_samples(one.percentile or 0)
+        n_ok = sum(s.n for s in one.ok)
+        kept = replace(blank, n=n, value=value, unit=_unit(one), value_ok=self._ok.get(number), n_ok=n_ok)
+        if n < least:
+            return replace(kept, problem=_too_few(n, one.sli.stat, least))
+        if number not in self._intervals:
             return kept
-        low, high = share_interval(hits / n * size, size)
-        return replace(kept, ci_low=low, ci_high=high, ci_method=_method("Jeffreys", size, n, self._spans[name]))
+        low, high = self._intervals[number]
+        return replace(kept, ci_low=low, ci_high=high, ci_method=_method("Woodruff", one))
 
-    def _percentile(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
-        p, n = self._asked()[name], one.n
-        ok = self._ok.get(name)
-        kept = replace(
-            blank,
-            n=n,
-            value=self._percentiles[name][0],
-            unit=_unit(one),
-            value_ok=ok[0] if ok else None,
-            n_ok=sum(s.n for s in one.series if not s.failed),
-        )
-        if n < minimum_samples(p):
-            return replace(kept, problem=_too_few(n, one.sli.stat, p))
-        if name not in self._intervals:
-            return kept
-        low, high = self._intervals[name]
-        method = _method("Woodruff", effective_size(self._spans[name]), n, self._spans[name])
-        return replace(kept, ci_low=low, ci_high=high, ci_method=method)
 
-    def _mean(self, name: str, one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
-        value = sum(s.sum for s in one.series) / one.n
-        low, high = mean_interval(self._spans.get(name, ())) or (None, None)
-        method = f"Student's t over {len(self._spans.get(name, ()))} spans of time"
-        kept = replace(blank, n=one.n, value=value, unit=_unit(one))
-        return kept if low is None else replace(kept, ci_low=low, ci_high=high, ci_method=method)
+def _distributions(record: RunRecord, chosen: Sequence[_Selected], samples: SampleEngine) -> dict[str, Distribution]:
+    """Of every group of series that trends and rates are over; of trends with all quantiles that are asked or kept."""
+    levels = sorted({*LEVELS, *(one.percentile for one in chosen if one.percentile is not None)})
+    groups = {one.group: one.series for one in chosen if one.series and _kind(one) in {"trend", "rate"}}
+    at = {one.group: levels for one in chosen if one.percentile is not None or one.sli.stat == "avg"}
+    return samples.distributions(record.run.id, groups, at)
+
+
+def _quantiles(
+    record: RunRecord, asked: Mapping[str, tuple[Sequence[Series], Sequence[float]]], samples: SampleEngine
+) -> dict[str, tuple[float, ...]]:
+    groups = {name: [one.id for one in series] for name, (series, _) in asked.items()}
+    return samples.quantiles(record.run.id, groups, {name: levels for name, (_, levels) in asked.items()})
+
+
+def _rate(one: _Selected, blank: StoredMeasurement) -> StoredMeasurement:
+    hits, n = sum(s.nonzero for s in one.series), one.n
+    kept = replace(blank, n=n, count=hits, value=hits / n, unit="ratio")
+    if not one.size:
+        return kept
+    low, high = share_interval(hits / n * one.size, one.size)
+    return replace(kept, ci_low=low, ci_high=high, ci_method=_method("Jeffreys", one))
+
+
+def _mean(one: _Selected, seen: Distribution, blank: StoredMeasurement) -> StoredMeasurement:
+    kept = replace(blank, n=one.n, value=sum(s.sum for s in one.series) / one.n, unit=_unit(one))
+    interval = mean_interval(seen.n, seen.sums)
+    if interval is None:
+        return kept
+    low, high = interval
+    return replace(kept, ci_low=low, ci_high=high, ci_method=f"Student's t over {len(seen.n)} spans of time")
 
 
 def _blank(record: RunRecord, sli: Sli) -> StoredMeasurement:
@@ -220,12 +242,13 @@ def _absent(record: RunRecord, one: _Selected, blank: StoredMeasurement) -> Stor
     return replace(blank, problem=_nothing_found(record, one))
 
 
-def _too_few(n: int, stat: str, percentile: float) -> str:
-    return f"{n:,} samples are too few for {stat}: it takes {minimum_samples(percentile):,}"
+def _too_few(n: int, stat: str, least: int) -> str:
+    return f"{n:,} samples are too few for {stat}: it takes {least:,}"
 
 
-def _method(name: str, size: float, n: int, spans: Sequence[Span]) -> str:
-    return _BY_SPANS.format(name=name, n=round(size), of=n, spans=len(spans))
+def _method(name: str, one: _Selected) -> str:
+    spans = len(one.seen.n) if one.seen else 0
+    return f"{name} on {round(one.size):,} effective samples of {one.n:,} (spread over {spans} spans of time)"
 
 
 def _nothing_found(record: RunRecord, one: _Selected) -> str:
@@ -262,7 +285,7 @@ def _from_summary(record: RunRecord, sli: Sli) -> StoredMeasurement:
         low, high = share_interval(hits, n)
         return replace(filled, count=hits, ci_low=low, ci_high=high, ci_method="Jeffreys on all samples (summary only)")
     if sli.percentile is not None and n < minimum_samples(sli.percentile):
-        return replace(filled, problem=_too_few(n, sli.stat, sli.percentile))
+        return replace(filled, problem=_too_few(n, sli.stat, minimum_samples(sli.percentile)))
     return filled
 
 

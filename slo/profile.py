@@ -11,36 +11,29 @@ pooled over services, and each service shrunk towards the pool by as much as ser
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import special
 
-from data.samples import BLOCKS_OF_TIME
-from slo.sli import select
+from slo.intervals import FEWEST_SPANS, design_effect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from data.catalog import StoredMeasurement
-    from data.model import RunRecord, Series
-    from data.samples import SampleEngine
+    from data.samples import Distribution, Floats
     from slo.sli import Sli
 
 Kind = Literal["trend", "share", "number"]
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 LEVELS = (0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Percentiles kept of every trend; dense where latencies are promised."""
 
 _HEAVIER = 15
-_FEWEST_SPANS = 5
 _FEWEST = 20  # samples under which a distribution's shape is not worth keeping
 _MEAN = 0.95  # up to this level a mean is looked at beside itself
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FEWEST_SERVICES = 4  # from which on one sees what services have in common: three others, and their median
 
 PRIOR_SPREAD = 0.05
@@ -66,19 +59,33 @@ class Profile:
     numbers: tuple[float, ...] = ()
 
 
-def profiles(
-    record: RunRecord, slis: Sequence[Sli], measured: Sequence[StoredMeasurement], samples: SampleEngine
-) -> list[Profile | None]:
-    """One profile per SLI, in order; ``None`` for an SLI without a value.
+def profile_of(sli: Sli, found: StoredMeasurement, distribution: Distribution | None) -> Profile | None:
+    """The profile of an SLI as measured; ``None`` without a value.
 
-    ``measured`` are the measurements of the same SLIs. Two SQL statements, however many SLIs.
+    ``distribution`` is of its samples, at :data:`LEVELS` and the SLI's own percentile; ``None`` where there are none.
     """
-    chosen = {
-        number: tuple(select(record.series, sli, record.run.meta.service))
-        for number, (sli, found) in enumerate(zip(slis, measured, strict=True))
-        if record.series and found.value is not None and _kind(sli, found) != "number"
-    }
-    return _Profiling(record.run.id, slis, measured, chosen, samples).all()
+    if found.value is None:
+        return None
+    numbers: tuple[float, ...] = ()
+    kind: Kind = "number"
+    if found.unit == "ratio":
+        effect = design_effect(distribution.n, distribution.nonzero) if distribution else None
+        kind, numbers = "share", (float(found.count or 0), effect or 1.0)
+    elif sli.percentile is not None or sli.stat == "avg":
+        kind, numbers = "trend", () if distribution is None else shape(sli.percentile, found.value, distribution)
+    return Profile(kind, found.value, found.n, numbers)
+
+
+def to_text(profile: Profile | None) -> str | None:
+    """A profile as it is kept."""
+    return None if profile is None else json.dumps(asdict(profile))
+
+
+@lru_cache(maxsize=20_000)
+def from_text(text: str) -> Profile:
+    """A kept profile; a baseline's are read again and again while runs are held against each other."""
+    kept = json.loads(text)
+    return Profile(kept["kind"], kept["value"], kept["n"], tuple(kept["numbers"]))
 
 
 def body(sli_percentile: float | None) -> tuple[int, ...]:
@@ -93,132 +100,27 @@ def body(sli_percentile: float | None) -> tuple[int, ...]:
     return tuple(i for i, level in enumerate(LEVELS) if low - slack <= level <= top + slack) or (0,)
 
 
-def _kind(sli: Sli, found: StoredMeasurement) -> Kind:
-    if found.unit == "ratio":
-        return "share"
-    return "trend" if sli.percentile is not None or sli.stat == "avg" else "number"
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Series that several SLIs may be over, and the microseconds at which their samples begin and end."""
-
-    ids: tuple[int, ...]
-    low: int
-    high: int
-
-
-class _Profiling:
-    """All SLIs of one run at once; those over the same series share the work."""
-
-    def __init__(
-        self,
-        run_id: str,
-        slis: Sequence[Sli],
-        measured: Sequence[StoredMeasurement],
-        chosen: Mapping[int, tuple[Series, ...]],
-        samples: SampleEngine,
-    ) -> None:
-        self._slis, self._measured = slis, measured
-        named: dict[_Group, str] = {}
-        self._chosen = {n: named.setdefault(_group(series), f"g{len(named)}") for n, series in chosen.items() if series}
-        groups = {name: group for group, name in named.items()}
-        trends = {name: groups[name].ids for n, name in self._chosen.items() if _kind(slis[n], measured[n]) == "trend"}
-        asked = {slis[n].percentile or LEVELS[0] for n in self._chosen}
-        self._levels = sorted({*LEVELS, *asked})
-        at = dict.fromkeys(trends, self._levels)
-        self._quantiles = {name: np.array(q) for name, q in samples.quantiles(run_id, trends, at).items()}
-        self._spans = _spans(run_id, groups, self._quantiles, len(self._levels), samples)
-
-    def all(self) -> list[Profile | None]:
-        return [self._one(number) for number in range(len(self._slis))]
-
-    def _one(self, number: int) -> Profile | None:
-        found, sli = self._measured[number], self._slis[number]
-        if found.value is None:
-            return None
-        kind = _kind(sli, found)
-        name = self._chosen.get(number, "")
-        numbers: tuple[float, ...] = ()
-        if kind == "share":
-            numbers = (float(found.count or 0), self._design_effect(name, found.value))
-        elif kind == "trend" and name in self._quantiles:
-            kept = shape(sli.percentile, found.value, self._levels, self._quantiles[name], self._spans[name])
-            numbers = tuple(map(float, kept))
-        return Profile(kind, found.value, found.n, numbers)
-
-    def _design_effect(self, name: str, share: float) -> float:
-        """Variance of the hits between spans over that of independent requests, at least 1."""
-        spans = self._spans.get(name)
-        if spans is None or len(spans) < _FEWEST_SPANS or not 0 < share < 1:
-            return 1.0
-        n, hits = spans[:, 0], spans[:, 2]
-        between = float(((hits - share * n) ** 2).sum()) * len(spans) / (len(spans) - 1)
-        return max(1.0, between / (float(n.sum()) * share * (1 - share)))
-
-
-def shape(percentile: float | None, value: float, levels: Sequence[float], quantiles: Floats, spans: Floats) -> Floats:
+def shape(percentile: float | None, value: float, seen: Distribution) -> tuple[float, ...]:
     """The ``numbers`` of a trend, empty where its samples cannot tell.
 
-    ``percentile`` is the SLI's (``None``: a mean) and one of the ascending ``levels`` at which there are ``quantiles``.
-    ``spans`` has a row per span of time: n, sum, anything, and how many samples are at or below each quantile.
+    ``percentile`` is the SLI's (``None``: a mean).
     """
-    n = spans[:, :1]
-    if quantiles[0] <= 0 or value <= 0 or n.sum() < _FEWEST or len(spans) < _FEWEST_SPANS:
-        return np.empty(0)
+    if not len(seen.quantiles) or seen.quantiles[0] <= 0 or value <= 0:
+        return ()
+    n, total, spans = seen.n, seen.n.sum(), len(seen.n)
+    if total < _FEWEST or spans < FEWEST_SPANS:
+        return ()
+    levels = np.array(seen.levels)
     z = special.ndtri(levels)
     # d log(quantile) / d level; what a span adds to the logarithm of each percentile when too few samples lie below it.
-    slope = np.gradient(np.log(quantiles), z) * np.sqrt(2 * np.pi) * np.exp(z**2 / 2)
-    pushes = (np.asarray(levels) * n - spans[:, 3:]) * slope / n.sum()
-    place = [list(levels).index(level) for level in LEVELS]
+    slope = np.gradient(np.log(seen.quantiles), z) * np.sqrt(2 * np.pi) * np.exp(z**2 / 2)
+    pushes = (levels * n[:, None] - seen.below) * slope / total
+    place = [seen.levels.index(level) for level in LEVELS]
     near = [place[i] for i in body(percentile)]
-    if percentile is None:
-        own = (spans[:, 1] - value * n[:, 0]) / (n.sum() * value)
-    else:
-        own = pushes[:, list(levels).index(percentile)]
-    doubts = (pushes[:, near].mean(axis=1), own)
-    seen = [float((pushed**2).sum()) * len(spans) / (len(spans) - 1) for pushed in doubts]
-    return np.array([*quantiles[place], np.log(quantiles[near]).mean(), seen[1], seen[0]])
-
-
-def _group(series: Sequence[Series]) -> _Group:
-    low, high = min(one.first_at for one in series), max(one.last_at for one in series)
-    return _Group(tuple(sorted(one.id for one in series)), _microseconds(low), _microseconds(high) + 1)
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
-def _spans(
-    run_id: str, groups: Mapping[str, _Group], quantiles: Mapping[str, Floats], width: int, samples: SampleEngine
-) -> dict[str, Floats]:
-    """Each group over equal spans of its time: rows of n, sum, non-zero, and samples at or below each quantile."""
-    members = [(name, one) for name, group in groups.items() for one in group.ids]
-    if not members:
-        return {}
-    nothing = np.zeros(width)
-    columns = np.stack([quantiles.get(name, nothing) for name in groups], axis=1)
-    levels = {f"q{i}": list(map(float, column)) for i, column in enumerate(columns)}
-    sql = f"""
-        WITH member AS (SELECT unnest($names) AS name, unnest($ids) AS series_id),
-        grouped AS (SELECT unnest($groups) AS name, unnest($lows) AS low, unnest($highs) AS high
-                    {"".join(f", unnest(${q}) AS {q}" for q in levels)}),
-        member_of AS (FROM member JOIN grouped USING (name))
-        SELECT name, (epoch_us(t) - low) * {BLOCKS_OF_TIME} // (high - low) AS span, count(*), sum(v),
-               count(*) FILTER (v <> 0){"".join(f", count(*) FILTER (v <= {q})" for q in levels)}
-        FROM samples JOIN member_of USING (series_id) GROUP BY name, span ORDER BY name, span"""  # noqa: S608  # column names are ours, values are bound
-    bound = {
-        "names": [name for name, _ in members],
-        "ids": [one for _, one in members],
-        "groups": list(groups),
-        "lows": [group.low for group in groups.values()],
-        "highs": [group.high for group in groups.values()],
-    }
-    found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
-    for name, _, *row in samples.query(run_id, sql, bound | levels):
-        found[name].append(tuple(map(float, row)))
-    return {name: np.array(rows) for name, rows in found.items()}
+    mean = (seen.sums - value * n) / (total * value)
+    own = mean if percentile is None else pushes[:, seen.levels.index(percentile)]
+    doubts = [float((pushed**2).sum()) * spans / (spans - 1) for pushed in (own, pushes[:, near].mean(axis=1))]
+    return (*map(float, seen.quantiles[place]), float(np.log(seen.quantiles[near]).mean()), *doubts)
 
 
 def spread(squares: Floats, freedom: Floats, within: Floats) -> tuple[Floats, Floats]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from data.samples import Floats
 from slo import numbers
 from slo.intervals import share_interval
 from slo.pairs import HALVINGS, INTERVAL, NODES, POWER, Proof, there
-from slo.profile import PRIOR_RUNS, PRIOR_SPREAD, Floats
+from slo.profile import PRIOR_RUNS, PRIOR_SPREAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

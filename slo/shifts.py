@@ -22,10 +22,10 @@ from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special  # not scipy.stats: it takes a second to import
 
-Floats = NDArray[np.float64]
+from data.samples import Floats
+
 Scale = Literal["log", "plain"]
 Better = Literal["lower", "higher"]
 

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from data.samples import Floats
 from slo import numbers
 from slo.pairs import HALVINGS, INTERVAL, NODES, POWER, Common, Proof, there
-from slo.profile import PRIOR_SPREAD, Floats, of_others, spread
+from slo.profile import PRIOR_SPREAD, of_others, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

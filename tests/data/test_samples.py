@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from data.blocks import part_name, write_manifest
 from data.errors import BadRequest, Busy, StoreError
-from data.samples import BLOCKS_OF_TIME, DuckDBSamples, Span
+from data.model import Series
+from data.samples import BLOCKS_OF_TIME, DuckDBSamples
 from tests import builders
 
 START = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -52,6 +53,13 @@ def series(values: Sequence[float], number: int = 1, *, every_s: float = 1) -> l
     return [(number, START + timedelta(seconds=i * every_s), value) for i, value in enumerate(values)]
 
 
+def kept(number: int, lasts_s: float = 0, after_s: float = 0) -> Series:
+    """What the catalog keeps of a series, as far as it is asked."""
+    first = START + timedelta(seconds=after_s)
+    last = first + timedelta(seconds=lasts_s)
+    return Series(number, "m", {}, 1, 0.0, 0.0, 0.0, 0, first, last, 0.0)
+
+
 def k6_percentile(values: Sequence[float], p: float) -> float:
     """k6's ``TrendSink.P``: linear between the order statistics around ``p * (n - 1)``."""
     ordered = sorted(values)
@@ -84,48 +92,57 @@ def test_each_group_has_its_own_quantiles_over_its_series_and_all_parts(blocks: 
 
 def test_nothing_asked_is_nothing_answered(blocks: Path, engine: DuckDBSamples) -> None:
     write_block(blocks, series([1]))
-    nothing: Mapping[str, Sequence[int]] = {}
-    assert engine.quantiles(RUN, nothing, {}) == {}
-    assert engine.spans(RUN, nothing, {}) == {}
+    assert engine.quantiles(RUN, {}, {}) == {}
+    assert engine.distributions(RUN, {}, {}) == {}
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b"', "%", "größe", ""])
 def test_a_group_may_have_any_name(blocks: Path, engine: DuckDBSamples, name: str) -> None:
     write_block(blocks, series([1, 2]))
     assert engine.quantiles(RUN, {name: [1]}, {name: [0.5]}) == {name: (1.5,)}
-    assert engine.spans(RUN, {name: [1]}, {name: None}).keys() == {name}
+    assert engine.distributions(RUN, {name: [kept(1)]}, {}).keys() == {name}
 
 
 def test_spans_cut_the_run_into_equal_times_and_lose_nothing(blocks: Path, engine: DuckDBSamples) -> None:
     noise = random.Random(5)
     values = [noise.uniform(0, 100) for _ in range(500)]
     write_block(blocks, series(values, every_s=0.1))
-    spans = engine.spans(RUN, {"all": [1]}, {"all": 50.0})["all"]
-    assert len(spans) == BLOCKS_OF_TIME
-    assert {span.n for span in spans} <= {16, 17}
-    assert sum(span.n for span in spans) == len(values)
-    assert sum(span.hits for span in spans) == sum(value <= 50 for value in values)
-    assert sum(span.sum for span in spans) == pytest.approx(sum(values))
+    levels = (0.1, 0.5, 0.95)
+    seen = engine.distributions(RUN, {"all": [kept(1, 49.9)]}, {"all": levels})["all"]
+    assert seen.levels == levels
+    assert seen.quantiles == pytest.approx([k6_percentile(values, level) for level in levels])
+    assert len(seen.n) == BLOCKS_OF_TIME
+    assert set(seen.n) <= {16, 17}
+    assert seen.n.sum() == seen.nonzero.sum() == len(values)
+    assert seen.sums.sum() == pytest.approx(sum(values))
+    assert list(seen.below.sum(axis=0)) == [sum(value <= q for value in values) for q in seen.quantiles]
+    assert seen.below_quantile(0.5).sum() == sum(value <= seen.quantile(0.5) for value in values)
 
 
-def test_hits_are_samples_up_to_a_level_or_those_that_are_not_zero(blocks: Path, engine: DuckDBSamples) -> None:
+def test_a_sample_is_below_each_quantile_that_it_does_not_exceed(blocks: Path, engine: DuckDBSamples) -> None:
     write_block(blocks, series([0, 1, 1, 5]))
-    spans = engine.spans(RUN, {"level": [1], "rate": [1]}, {"level": 1.0, "rate": None})
-    assert [span.hits for span in spans["level"]] == [1, 1, 1, 0]
-    assert [span.hits for span in spans["rate"]] == [0, 1, 1, 1]
+    seen = engine.distributions(RUN, {"all": [kept(1, 3)], "rate": [kept(1, 3)]}, {"all": [0.5, 0.0, 1.0]})
+    assert list(seen["all"].quantiles) == [0, 1, 5]
+    assert seen["all"].below.tolist() == [[1, 1, 1], [0, 1, 1], [0, 1, 1], [0, 0, 1]]
+    assert seen["rate"].nonzero.tolist() == [0, 1, 1, 1]
+    assert seen["rate"].below.shape == (4, 0)
 
 
-def test_each_group_has_spans_of_its_own_time(blocks: Path, engine: DuckDBSamples) -> None:
-    late = [(2, START + timedelta(seconds=100 + i), 7.0) for i in range(60)]
+def test_each_group_has_its_own_levels_and_spans_of_its_own_time(blocks: Path, engine: DuckDBSamples) -> None:
+    late = [(2, START + timedelta(seconds=100 + i), 7.0 + i) for i in range(60)]
     write_block(blocks, series([1, 1], 1, every_s=1) + late)
-    spans = engine.spans(RUN, {"early": [1], "late": [2]}, {"early": None, "late": None})
-    assert spans["early"] == [Span(1, 1, 1.0)] * 2
-    assert len(spans["late"]) == BLOCKS_OF_TIME
+    groups = {"early": [kept(1, 1)], "late": [kept(2, 59, after_s=100)], "none": [kept(9)], "empty": []}
+    seen = engine.distributions(RUN, groups, {"early": [0.5], "late": [0.9, 0.1]})
+    assert seen.keys() == {"early", "late"}
+    assert (seen["early"].n.tolist(), seen["early"].below.tolist()) == ([1, 1], [[1], [1]])
+    assert len(seen["late"].n) == BLOCKS_OF_TIME
+    assert seen["late"].levels == (0.1, 0.9)
 
 
 def test_a_single_instant_is_one_span(blocks: Path, engine: DuckDBSamples) -> None:
     write_block(blocks, series([1, 2, 3], every_s=0))
-    assert engine.spans(RUN, {"all": [1]}, {"all": None}) == {"all": [Span(3, 3, 6.0)]}
+    seen = engine.distributions(RUN, {"all": [kept(1)]}, {})["all"]
+    assert (seen.n.tolist(), seen.nonzero.tolist(), seen.sums.tolist()) == ([3], [3], [6])
 
 
 def test_a_block_that_is_gone_says_so(engine: DuckDBSamples) -> None:

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.samples import Span
 from slo.intervals import effective_size, mean_interval, minimum_samples, percentile_levels, share_interval
 
 
@@ -24,27 +23,28 @@ def test_the_share_interval_is_the_published_one(hits: int, n: int, low: float, 
 
 
 def test_independent_requests_count_nearly_in_full() -> None:
-    spans = [Span(100, hits, 0.0) for hits in (5, 4, 6, 5, 5, 6, 4, 5, 5, 5) * 3]
-    assert effective_size(spans) == pytest.approx(3000 * (1.95996 / 2.04523) ** 2, rel=1e-4)
+    hits = np.array((5, 4, 6, 5, 5, 6, 4, 5, 5, 5) * 3, dtype=float)
+    assert effective_size(np.full(30, 100.0), hits) == pytest.approx(3000 * (1.95996 / 2.04523) ** 2, rel=1e-4)
 
 
 def test_requests_that_fail_together_count_less() -> None:
-    one_bad_moment = [Span(100, 100 if i == 0 else 0, 0.0) for i in range(10)]
-    assert effective_size(one_bad_moment) == pytest.approx(9.0 * (1.95996 / 2.26216) ** 2, rel=1e-4)
+    one_bad_moment = np.array([100.0] + [0.0] * 9)
+    assert effective_size(np.full(10, 100.0), one_bad_moment) == pytest.approx(9.0 * (1.95996 / 2.26216) ** 2, rel=1e-4)
 
 
 def test_too_few_spans_prove_nothing() -> None:
-    assert effective_size([Span(100, 5, 0.0)] * 4) == 0
+    assert effective_size(np.full(4, 100.0), np.full(4, 5.0)) == 0
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=40))
 def test_the_effective_size_never_exceeds_the_samples(raw: list[tuple[int, int]]) -> None:
-    spans = [Span(n, min(hits, n), 0.0) for n, hits in raw]
-    assert 0 <= effective_size(spans) <= sum(span.n for span in spans)
+    n = np.array([one for one, _ in raw], dtype=float)
+    hits = np.minimum(n, [hits for _, hits in raw])
+    assert 0 <= effective_size(n, hits) <= n.sum()
 
 
 def test_the_mean_interval_needs_some_spans() -> None:
-    assert mean_interval([Span(10, 0, 100.0)] * 4) is None
+    assert mean_interval(np.full(4, 10.0), np.full(4, 100.0)) is None
 
 
 @pytest.mark.parametrize(("n", "correlation"), [(59, 0.0), (300, 0.0), (3000, 0.0), (3000, 0.6)])
@@ -61,8 +61,10 @@ def test_a_95_percent_interval_of_a_percentile_holds_the_truth_about_95_times_in
         for i in range(1, n):
             noise[i] += correlation * noise[i - 1]
         estimate = np.quantile(noise, 0.95)
-        spans = [Span(len(part), int((part <= estimate).sum()), 0.0) for part in np.array_split(noise, 30)]
-        low, high = np.quantile(noise, percentile_levels(0.95, effective_size(spans), n))
+        parts = np.array_split(noise, 30)
+        spans = np.array([len(part) for part in parts], dtype=float)
+        hits = np.array([(part <= estimate).sum() for part in parts], dtype=float)
+        low, high = np.quantile(noise, percentile_levels(0.95, effective_size(spans, hits), n))
         inside += low <= true_p95 <= high
     # With 59 samples the largest is below p95 in 5 % of all runs already.
     assert (0.90 if n < 100 else 0.92) <= inside / trials <= 0.99
