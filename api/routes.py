@@ -58,6 +58,29 @@ class _RunQuery(BaseModel, extra="forbid"):
         return RunMeta(**said, labels=labels(self.label))
 
 
+class _Told(BaseModel):
+    code: str
+    message: str
+    help: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request was not answered, what is wrong with it, and what to do."""
+
+    error: _Told
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer, "description": "What was asked cannot be answered, or may not be"},
+    "5XX": {"model": ErrorAnswer, "description": "Busy (503: see Retry-After), or the store is not in order"},
+}
+_ANY_FILE = {
+    "requestBody": {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
 class NotAllowed(PhasegateError):
     """A route that does not take this method."""
 
@@ -72,6 +95,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         version=VERSION,
         description="Load-test runs in, release decisions out. Nothing that is missing counts as met.",
         redoc_url=None,
+        responses=_ERRORS,
     )
     for questions in (_questions(get_desk), _comparisons(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
@@ -151,13 +175,21 @@ def _comparisons(get_desk: GetDesk) -> APIRouter:
 def _changes(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/artefacts", status_code=201, summary="Upload a file that a later POST /runs names")
+    @router.post(
+        "/artefacts", status_code=201, summary="Upload a file that a later POST /runs names", openapi_extra=_ANY_FILE
+    )
     async def artefact(request: Request) -> dict[str, str | int]:
         """The body is the file. Summaries and further parts of a run come this way; unclaimed, they stay a day."""
         upload = await _received(get_desk(), request)
         return {"artefact": upload.digest or "", "bytes": upload.path.stat().st_size}
 
-    @router.post("/runs", status_code=201, summary="Upload a run")
+    @router.post(
+        "/runs",
+        status_code=201,
+        summary="Upload a run",
+        openapi_extra=_ANY_FILE,
+        responses={200: {"model": IngestAnswer, "description": "The run was known"}},
+    )
     async def create(request: Request, response: Response, query: Annotated[_RunQuery, Query()]) -> IngestAnswer:
         """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
         desk = get_desk()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,13 +33,25 @@ def fresh_desk(store_home: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="session")
-def demo_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk with the recorded runs of the demo and its slo.yaml, shared by all tests: ask, do not ingest."""
+def demo_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A store with the recorded runs of the demo and its slo.yaml: copy it, do not open it."""
+    base = tmp_path_factory.getbasetemp()
+    loaded = (base if worker_id == "master" else base.parent) / "demo"
+    with loaded.with_suffix(".lock").open("w") as lock:  # one of the test processes loads it, all have a copy
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not loaded.exists():
+            desk = Desk(Settings(home=loaded))
+            desk._ingestor = Quick(desk._store)
+            desk.load_demo()
+            desk.close()
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def demo_desk(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk over the demo, shared by all tests: ask, do not ingest."""
     home = tmp_path_factory.mktemp("demo") / "store"
+    shutil.copytree(demo_home, home)
     desk = Desk(Settings(home=home))
-    ingestor = desk._ingestor
-    desk._ingestor = Quick(desk._store)
-    desk.load_demo()
-    desk._ingestor = ingestor
     yield desk
     desk.close()

@@ -13,6 +13,7 @@ from api.routes import create_api
 from desk import Desk
 from settings import Settings
 from slo.documents import to_json
+from tests.ingesting import Quick
 
 RUNS = demo.FOLDER / "runs"
 EVENT = next(RUNS.glob("*event-slow.json.gz"))
@@ -22,6 +23,7 @@ EVENT_SUMMARY = next(RUNS.glob("*event-slow.summary.json"))
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     opened = Desk(Settings(tmp_path / "var", slo=demo.SLO))
+    opened._ingestor = Quick(opened._store)
     yield opened
     opened.close()
 

@@ -10,6 +10,8 @@ from bench.make_k6_file import k6_file
 
 SIZE = 20_000_000
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

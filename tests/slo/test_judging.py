@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -34,13 +35,24 @@ def p95(comparisons: tuple[Comparison, ...], service: str = "event") -> Comparis
     return next(c for c in comparisons if (c.service, c.sli, c.stat) == (service, "http_req_duration", "p(95)"))
 
 
+@pytest.fixture(scope="module")
+def mornings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the nights of the event service and its slow morning, to be copied."""
+    home = tmp_path_factory.mktemp("mornings") / "store"
+    desk = Desk(Settings(home=home, slo=demo.SLO))
+    desk._ingestor = Quick(desk._store)
+    for name in (*NIGHTS, SLOW):
+        desk.ingest([Upload(RUNS / f"{name}.json.gz", name)], RunMeta(**INDEX[name]["metadata"]))
+    desk.close()
+    return home
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk with the nights of the event service and its slow morning, for tests that decide."""
+def desk(mornings: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A desk of its own over those runs, for tests that decide."""
+    shutil.copytree(mornings, tmp_path / "store")
     made = Desk(Settings(home=tmp_path / "store", slo=demo.SLO))
     made._ingestor = Quick(made._store)
-    for name in (*NIGHTS, SLOW):
-        made.ingest([Upload(RUNS / f"{name}.json.gz", name)], RunMeta(**INDEX[name]["metadata"]))
     yield made
     made.close()
 
