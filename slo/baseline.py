@@ -2,9 +2,9 @@
 
 A run that is invalid or suspect never enters a baseline, nor does one that was taken out by hand. Neither does a run
 whose test was another one than that of the others: of the runs looked back on, the largest set counts in which each is
-what the older ones are. Nor does one that got worse than those before it, or a regression would be the usual after some
-nights: somebody has to accept it. Somebody may choose one run instead (pinned), or the run with which all begins anew
-(started).
+what the older ones are. Nor does one that got worse than those before it, or whose environment moved, or that would be
+the usual after some nights: somebody has to accept it. Somebody may choose one run instead (pinned), or the run with
+which all begins anew (started).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FEWEST = 3
 MOST_LEFT_OUT = 20
 """Runs that do not count and are told; they are kept with every verdict."""
 
-Worse = Callable[[str, Sequence[str]], bool]
-"""Did this run get worse than those, beyond doubt?"""
+Departure = Callable[[str, Sequence[str]], str | None]
+"""How this run left the level of those, newest first; ``None``: it did not."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,10 @@ def decision_in_force(
 
 @dataclass(frozen=True)
 class Judges:
-    """What is asked of other runs: what is known of one alone, and whether one got worse than others."""
+    """What is asked of other runs: what is known of one alone, and how one left the level of others."""
 
     assess: Callable[[Run], Assessed]
-    worse: Worse = lambda _run, _before: False
+    departure: Departure = lambda _run, _before: None
 
 
 def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, judges: Judges, decided: Decision | None = None) -> Past:
@@ -128,22 +128,27 @@ def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, judges: Judges, de
         if len(looked_at) >= LOOK_BACK * rule.runs or len(left_out) >= LOOK_BACK * rule.runs:
             break
     agreed = agreeing(looked_at)
-    level = _level(agreed, rule, judges.worse)
+    level, departed = _level(agreed, rule, judges.departure)
     left_out += [(one.run_id, "its test was another one") for one in looked_at if one not in agreed]
-    left_out += [(one.run_id, "it got worse, and nobody has accepted it") for one in agreed if one not in level]
+    left_out += [(run_id, f"{how}, and nobody has accepted it") for run_id, how in departed]
     kept = tuple(level[: rule.runs])
     kind: BaselineKind = "none" if not kept else "pinned" if pinned else "rolling"
     return Past(kind, kept, tuple(repeats), decided, tuple(left_out[:MOST_LEFT_OUT]))
 
 
-def _level(newest_first: Sequence[Shape], rule: Baseline, worse: Worse) -> list[Shape]:
-    """Without the runs that got worse than those before them, the newest first."""
+def _level(
+    newest_first: Sequence[Shape], rule: Baseline, departure: Departure
+) -> tuple[list[Shape], list[tuple[str, str]]]:
+    """The runs that stayed at the level of those before them, and how each of the others left it; newest first."""
     kept: list[Shape] = []
+    departed: list[tuple[str, str]] = []
     for shape in reversed(newest_first):
         before = [one.run_id for one in kept[-rule.runs :]][::-1]
-        if len(before) < FEWEST or not worse(shape.run_id, before):
+        if len(before) >= FEWEST and (how := departure(shape.run_id, before)):
+            departed.append((shape.run_id, how))
+        else:
             kept.append(shape)
-    return kept[::-1]
+    return kept[::-1], departed[::-1]
 
 
 def agreeing(newest_first: Sequence[Shape]) -> list[Shape]:

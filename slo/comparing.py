@@ -116,16 +116,21 @@ def compared(
     return tuple(order), findings
 
 
-def got_worse(asked: Sequence[Asked], run: Measured, before: Sequence[Measured], rule: Regression) -> bool:
-    """Did any SLI of a run get worse than in those before, beyond doubt?
+def departure(asked: Sequence[Asked], run: Measured, before: Sequence[Measured], rule: Regression) -> str | None:
+    """How a run left the level of those before it: its environment moved, or something got worse; ``None``: it stayed.
 
-    Ten times surer than what is told: what is left out of baselines by mistake makes them too narrow.
+    What got worse is ten times surer than what is told: what baselines leave out by mistake makes them too narrow.
     """
     sides = Sides([Side("", run)], [Side("", one) for one in before])
-    sure = replace(rule, confidence=1 - (1 - rule.confidence) / 10)
-    return any(
-        c.state == "regressed" for c in compare([_pair(one, sides) for one in asked], sure, plainly=True).changes
-    )
+    judged = compare([_pair(one, sides) for one in asked], rule, plainly=True)
+    regressed = [c if c.state == "regressed" else None for c in judged.changes]
+    slower = [
+        bool(c) for one, c in zip(asked, regressed, strict=True) if _is_latency(one.sli.service, *one.sli.key[1:3])
+    ]
+    if _together(judged.common, slower):
+        return "its environment moved"
+    sure = 1 - (1 - rule.confidence) / 10
+    return "it got worse" if any(c and (c.confidence or 0.0) >= sure for c in regressed) else None
 
 
 def unfit_of(asked: Sequence[Asked], sides: Sides, findings: Sequence[Finding]) -> dict[SliKey, str]:
@@ -223,7 +228,7 @@ def _told(one: Asked, together: Change, alone: Sequence[Change], sides: Sides, r
 
 def _with_environment(one: Comparison, common: Common | None) -> Comparison:
     """What got worse as everything did is not this service's doing; failures are, and what is left of the latency."""
-    freed = common is not None and common.moved and one.service is not None and (one.sli, one.stat) == _LATENCY
+    freed = common is not None and common.moved and _is_latency(one.service, one.sli, one.stat)
     if one.state != "regressed" or one.unit == "ratio" or freed:
         return one
     return replace(
@@ -277,20 +282,31 @@ def _shifted(common: Common | None, found: Sequence[Comparison]) -> Iterable[Fin
 
     A common move takes four services to be told from their own; of three, each has to have got slower beyond doubt.
     """
-    slower = [c for c in found if (c.sli, c.stat) == _LATENCY and c.service and c.state == "regressed"]
-    everyone = {c.service for c in found if (c.sli, c.stat) == _LATENCY and c.service}
+    latencies = [c for c in found if _is_latency(c.service, c.sli, c.stat)]
+    slower = [c for c in latencies if c.state == "regressed"]
+    if not _together(common, [c in slower for c in latencies]):
+        return
     if common and common.moved:
         low, high = (numbers.change(end, "") for end in common.ci)
         told = f"{numbers.things(common.services, 'service')} moved together by {numbers.change(common.shift, '')}"
         told += f" ({low} to {high})"
-    elif len(slower) >= _FEWEST_TOGETHER and len(slower) == len(everyone):
+    else:
         changes = sorted(c.change or 0.0 for c in slower)
         told = f"all {len(slower)} services got slower, by {numbers.change(changes[0], '')} to "
         told += numbers.change(changes[-1], "")
-    else:
-        return
     yield Finding(
         "environment_shift", "suspect", f"{told}: the environment changed rather than each of them",
-        {"services": len(everyone), "shift": round(common.shift, 4) if common else None},
-        remedy="compare machine, network and test data with those of the runs before; run the test again there",
+        {"services": len(latencies), "shift": round(common.shift, 4) if common else None},
+        remedy="compare machine, network and test data with those of the runs before; run the test again there. Is it "
+        "to stay so? `phasegate baseline start RUN --reason ...` accepts it",
     )  # fmt: skip
+
+
+def _together(common: Common | None, slower: Sequence[bool]) -> bool:
+    """Did all services move together? ``slower`` says of each whether its latency regressed."""
+    return (common is not None and common.moved) or (len(slower) >= _FEWEST_TOGETHER and all(slower))
+
+
+def _is_latency(service: str | None, sli: str, stat: str) -> bool:
+    """Is it what the services of a run are told to have moved together by?"""
+    return service is not None and (sli, stat) == _LATENCY

@@ -20,7 +20,7 @@ from slo.baseline import (
     same_test,
     test_of,
 )
-from slo.comparing import Side, Sides, apart, asked_of, compared, got_worse, unfit_of
+from slo.comparing import Side, Sides, apart, asked_of, compared, departure, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, measurement, state_of
@@ -142,12 +142,12 @@ class Book:
         chosen = {one.id for one in candidates(run, earlier, self._rule, phase)} | {decided.run_id if decided else ""}
         asked = [one for one in asked_of(None, run.services) if not one.sli.per_second]
 
-        def worse(other: str, before: Sequence[str]) -> bool:
+        def left(other: str, before: Sequence[str]) -> str | None:
             now, *then = (self.evidence.measured(each, [one.sli for one in asked]) for each in (other, *before))
-            return got_worse(asked, now, then, self.regression)
+            return departure(asked, now, then, self.regression)
 
         within = [one for one in earlier if one.id in chosen]
-        return past_of(run, within, self._rule, Judges(self.evidence.assess, worse), decided)
+        return past_of(run, within, self._rule, Judges(self.evidence.assess, left), decided)
 
     def named(self, run: Run, before: Run) -> Past:
         """One run in place of the baseline.

@@ -19,7 +19,7 @@ Outcome = Literal["regressed", "suspected", "inconclusive", "improved", "unchang
 BaselineKind = Literal["rolling", "pinned", "named", "none"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 """Raised whenever the same inputs could be judged differently, so that what is stored of both is told apart."""
 
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}

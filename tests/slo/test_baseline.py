@@ -10,9 +10,9 @@ from data.model import Decision, DecisionKind, Run, RunMeta
 from slo.baseline import (
     MOST_REPEATS,
     Assessed,
+    Departure,
     Judges,
     Past,
-    Worse,
     candidates,
     decision_in_force,
     past_of,
@@ -51,13 +51,13 @@ def past(
     doubts: dict[str, str] | None = None,
     odd: Sequence[str] = (),
     decided: Decision | None = None,
-    worse: Worse = lambda _run, _before: False,
+    departure: Departure = lambda _run, _before: None,
 ) -> Past:
     def assess(other: Run) -> Assessed:
         return Assessed(shape(other, *(("/b",) if other.id in odd else ())), (doubts or {}).get(other.id))
 
     chosen = candidates(now, same_test(now, history), RULE)
-    return past_of(now, chosen, RULE, Judges(assess, worse), decided)
+    return past_of(now, chosen, RULE, Judges(assess, departure), decided)
 
 
 def ids(shapes: Sequence[Shape]) -> list[str]:
@@ -187,14 +187,14 @@ def test_a_decision_about_another_branch_holds_there_only() -> None:
 
 
 def test_a_run_that_got_worse_is_left_out_until_somebody_accepts_it() -> None:
-    def worse(one: str, before: Sequence[str]) -> bool:
+    def departure(one: str, before: Sequence[str]) -> str | None:
         assert one not in before
-        return one in {"run04", "run05"}
+        return "it got worse" if one in {"run04", "run05"} else None
 
-    found = past(worse=worse)
+    found = past(departure=departure)
     assert ids(found.runs) == ["run03", "run02", "run01"]
     assert dict(found.left_out) == dict.fromkeys(("run05", "run04"), "it got worse, and nobody has accepted it")
-    assert ids(past(worse=worse, decided=decision("run04", "started")).runs) == ["run05", "run04"]
+    assert ids(past(departure=departure, decided=decision("run04", "started")).runs) == ["run05", "run04"]
 
 
 def test_a_pinned_run_of_the_same_commit_is_the_baseline_and_no_repeat() -> None:

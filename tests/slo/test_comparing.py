@@ -13,7 +13,7 @@ from slo.comparing import (
     apart,
     asked_of,
     compared,
-    got_worse,
+    departure,
     key_of,
     outcome,
     unfit_of,
@@ -200,9 +200,20 @@ def test_one_bad_run_does_not_confirm_itself_by_a_clean_one() -> None:
 
 def test_a_run_that_got_worse_is_seen_beyond_doubt_only() -> None:
     before = [one.measured for one in quiet("a")]
-    assert got_worse([latency()], one_run(0.5), before, RULE)
-    assert not got_worse([latency()], one_run(0.06), before, RULE)
-    assert not got_worse([latency()], one_run(-0.5), before, RULE)
+    assert departure([latency()], one_run(0.5), before, RULE) == "it got worse"
+    assert departure([latency()], one_run(0.06), before, RULE) is None
+    assert departure([latency()], one_run(-0.5), before, RULE) is None
+
+
+@pytest.mark.parametrize("change", [0.5, -0.4])
+@pytest.mark.parametrize("services", [SERVICES, SERVICES[:3]])
+def test_a_run_whose_environment_moved_does_not_stand_for_the_level(change: float, services: tuple[str, ...]) -> None:
+    asked = [latency(service) for service in services]
+    before = [one.measured for one in quiet(*services)]
+    _, findings = compared(asked, sides(change, services=services), RULE)
+    moved = departure(asked, one_run(change, *services), before, RULE)
+    assert moved == ("its environment moved" if findings else None)
+    assert bool(findings) == (len(services) > 3 or change > 0)
 
 
 @pytest.mark.parametrize(
