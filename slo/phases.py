@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from data.k6_metrics import BUILT_IN
+from slo.criterion import Criterion
 from slo.plan import Objective, Phase
 from slo.reader import Reader, optional, suggestion
 from slo.selector import Selector
@@ -17,9 +18,6 @@ from slo.target import Target, TargetError
 from slo.tree import Leaf, Node
 
 _PHASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_COMPARISON = re.compile(r"[<>=!]=|[<>]")
-# Possessive (`++`), so that no text makes the matching slow.
-_TOKENS = re.compile(rf"(?:\s++|{_COMPARISON.pattern}|[A-Za-z_][A-Za-z0-9_.]*+|[0-9]++(?:\.[0-9]++)?|[-+*/()])*+")
 _PARTS = ("setup", "teardown")
 
 
@@ -55,7 +53,7 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
     objectives = optional(fields, "objectives", partial(_objectives, r, services))
     phase_id = optional(fields, "id", r.expression(_phase_id))
     after = optional(fields, "after", r.each(r.name)) or []
-    entry = optional(fields, "entry", r.each(r.expression(_criterion))) or []
+    entry = optional(fields, "entry", r.each(r.expression(Criterion.parse))) or []
     verification = optional(fields, "verification", r.each(r.text)) or []
     phase = Phase(
         id=phase_id or "",
@@ -79,20 +77,6 @@ def _phase_id(text: str) -> str:
             help="letters, digits and `. _ : -`, at most 64, such as `7A`",
         )
     return text
-
-
-def _criterion(text: str) -> str:
-    """Accept one comparison of facts and numbers, such as ``services * pool <= max_connections``; evaluate nothing."""
-    example = "compare facts of the run with numbers: `seeded_users >= 10000`"
-    readable = _TOKENS.match(text)
-    rest = text[readable.end() :] if readable else text
-    if rest:
-        message = f"{quoted(text)} cannot be read from here on"
-        raise ExpressionError("bad-entry", message, (len(text) - len(rest), 1), help=example)
-    match _COMPARISON.split(text):
-        case [left, right] if left.strip() and right.strip():
-            return text
-    raise ExpressionError("bad-entry", f"{quoted(text)} is not one comparison", (0, len(text)), help=example)
 
 
 def _check_ids(r: Reader, drafts: Sequence[_Draft]) -> None:

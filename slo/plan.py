@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data.errors import NotFound
+from slo.criterion import Criterion
 from slo.selector import Selector
 from slo.target import Target
 
@@ -79,7 +80,7 @@ class Phase:
     title: str
     objectives: tuple[Objective, ...]
     after: tuple[str, ...] = ()
-    entry: tuple[str, ...] = ()
+    entry: tuple[Criterion, ...] = ()
     coverage: Target | None = None
     rollback: str | None = None
     verification: tuple[str, ...] = ()
