@@ -36,6 +36,7 @@ from cli_options import (
 )
 from cli_runs import baseline_app, runs_app
 from data.errors import BadRequest, PhasegateError
+from data.facts import facts_in, facts_of, together
 from data.model import RunMeta
 from desk import announce, labels
 from ingest.service import Upload
@@ -82,6 +83,12 @@ def ingest(  # one argument per option
     environment: EnvironmentOption = None,
     exit_code: Annotated[int | None, typer.Option("--exit-code", help="k6's exit code ($?).", min=0, max=255)] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="key=value, may be repeated.")] = None,
+    fact: Annotated[
+        list[str] | None, typer.Option("--fact", help="name=value for entry criteria: pending_migrations=0; repeated.")
+    ] = None,
+    facts: Annotated[
+        list[Path] | None, typer.Option("--facts", exists=True, dir_okay=False, help="A JSON object of such facts.")
+    ] = None,
     output: FormatOption = Format.text,
     server: ServerOption = None,
     slo: SloOption = None,
@@ -92,7 +99,10 @@ def ingest(  # one argument per option
     was not said of it before is added.
     """
     said = labels([pair for pair in label or [] if pair])
-    meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said)
+    known = together(
+        [facts_of([pair for pair in fact or [] if pair]), *(facts_in(f.read_bytes()) for f in facts or [])]
+    )
+    meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said, known)
     names = [*files, *map(str, summary or [])]
     with _uploads(names) as uploads, at_desk(server, slo) as desk, progress() as on_progress:
         answer = desk.ingest(uploads, meta, on_progress)

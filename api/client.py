@@ -11,6 +11,7 @@ import httpx2 as httpx
 
 import demo
 from data.errors import ServerUnreachable, StoreError, error_of
+from data.facts import pairs_of
 from data.model import Decision
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
@@ -194,8 +195,9 @@ class RemoteDesk:
             self._connection.ask(_Artefact, "POST", "artefacts", content=_chunks(other.path)).artefact
             for other in others
         ]
-        told = _given(asdict(meta) | {"labels": None, "name": first.name, "artefact": digests})
+        told = _given(asdict(meta) | {"labels": None, "facts": None, "name": first.name, "artefact": digests})
         told["label"] = [f"{key}={value}" for key, value in meta.labels.items()]
+        told["fact"] = pairs_of(meta.facts)
         body = _chunks(first.path, on_progress)
         return self._connection.ask(IngestAnswer, "POST", "runs", params=told, content=body)
 

@@ -21,6 +21,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
+from data.facts import MOST_FACTS, facts_of
 from data.model import Decision, DecisionKind, RunMeta
 from desk import Desk, labels
 from ingest.service import Upload
@@ -49,13 +50,14 @@ class _RunQuery(BaseModel, extra="forbid"):
     environment: _Text = None
     exit_code: Annotated[int | None, Field(ge=0, le=255), _absent_if_empty] = None
     label: Annotated[_Texts, Field(description="k=v, repeated", max_length=50)] = []
+    fact: Annotated[_Texts, Field(description="name=value, repeated", max_length=MOST_FACTS)] = []
     artefact: Annotated[_Texts, Field(description="digests of POST /artefacts", max_length=70)] = []
     name: _Text = None
 
     def meta(self) -> RunMeta:
         """As the run keeps it."""
-        said = self.model_dump(exclude={"label", "artefact", "name"})
-        return RunMeta(**said, labels=labels(self.label))
+        said = self.model_dump(exclude={"label", "fact", "artefact", "name"})
+        return RunMeta(**said, labels=labels(self.label), facts=facts_of(self.fact))
 
 
 class _Told(BaseModel):

@@ -32,6 +32,7 @@ runs = _table(
     commit=sa.String, version=sa.String, environment=sa.String, exit_code=sa.Integer, labels=sa.String,
     received_at=_time, started_at=_time, ended_at=_time, duration_s=sa.Double, duration_source=sa.String,
     services=sa.String, requests=sa.BigInteger, points=sa.BigInteger, k6_version=sa.String, script_hash=sa.String,
+    facts=sa.String,
 )  # fmt: skip
 artefacts = _table(
     "artefacts",
@@ -65,6 +66,16 @@ verdicts = _table(
     "verdicts",
     run_id=sa.String, phase=sa.String, config_digest=sa.String, rule_version=sa.Integer, verdict=sa.String,
     judged_at=_time, document=sa.String,
+)  # fmt: skip
+gate_decisions = _table(
+    "gate_decisions",
+    id=sa.String, phase=sa.String, version=sa.String, environment=sa.String, decision=sa.String, decided_at=_time,
+    document=sa.String, evidence=sa.String,
+)  # fmt: skip
+waivers = _table(
+    "waivers",
+    id=sa.String, service=sa.String, about=sa.String, phase=sa.String, version=sa.String, owner=sa.String,
+    reason=sa.String, created_at=_time, expires_at=_time, ended_at=_time,
 )  # fmt: skip
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
@@ -327,11 +338,13 @@ def read_verdicts(
 
 def _row(run: Run) -> dict[str, Any]:
     own = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "meta"}
-    return own | {"services": _dump(run.services)} | vars(run.meta) | {"labels": _dump(run.meta.labels)}
+    meta = vars(run.meta) | {"labels": _dump(run.meta.labels), "facts": _dump(run.meta.facts)}
+    return own | {"services": _dump(run.services)} | meta
 
 
 def _run(row: sa.RowMapping) -> Run:
-    meta = {f.name: row[f.name] for f in fields(RunMeta)} | {"labels": json.loads(row["labels"])}
+    meta = {f.name: row[f.name] for f in fields(RunMeta)}
+    meta |= {"labels": json.loads(row["labels"]), "facts": json.loads(row["facts"] or "{}")}
     own = {f.name: row[f.name] for f in fields(Run) if f.name != "meta"}
     return Run(**own | {"meta": RunMeta(**meta), "services": tuple(json.loads(row["services"]))})
 

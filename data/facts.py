@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from data.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Fact = bool | float | str
 Facts = dict[str, Fact]
@@ -23,7 +23,7 @@ MOST_FACTS = 500
 _LONGEST = 500  # characters of a text
 _SHOWN = 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
-_NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][-+]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?")
 _EXAMPLE = "write seeded_users=10000: a name of letters, digits, `_` and dots, and a value"
 
 
@@ -38,11 +38,11 @@ def facts_of(pairs: Sequence[str]) -> Facts:
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not text:
             raise BadRequest(f"the fact {_short(pair)} has no value", help=_EXAMPLE)
-        _add(found, name, _value(text))
+        _add(found, name, _value(name, text))
     return found
 
 
-def facts_in(document: str) -> Facts:
+def facts_in(document: str | bytes) -> Facts:
     """The facts of a JSON document: an object; objects inside it give names with dots.
 
     Raises:
@@ -63,6 +63,24 @@ def facts_in(document: str) -> Facts:
     return found
 
 
+def together(parts: Iterable[Facts]) -> Facts:
+    """All facts of several sources.
+
+    Raises:
+        BadRequest: two of them disagree.
+    """
+    found: Facts = {}
+    for part in parts:
+        for name, value in part.items():
+            _add(found, name, value)
+    return found
+
+
+def pairs_of(facts: Facts) -> list[str]:
+    """The other way round, to the last digit: what :func:`facts_of` reads as the same facts."""
+    return [f"{name}={fact!r}" if isinstance(fact, float) else f"{name}={said(fact)}" for name, fact in facts.items()]
+
+
 def said(fact: Fact) -> str:
     """A fact as people write it."""
     if isinstance(fact, bool):
@@ -70,11 +88,11 @@ def said(fact: Fact) -> str:
     return f"{fact:.15g}" if isinstance(fact, float) else f'"{fact}"'
 
 
-def _value(text: str) -> Fact:
+def _value(name: str, text: str) -> Fact:
     if text in {"true", "false"}:
         return text == "true"
     if _NUMBER.fullmatch(text):
-        return float(text)
+        return _finite(name, float(text))
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from data.facts import Facts
+
 ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
 MetricKind = Literal["trend", "rate", "counter", "gauge"]
 DecisionKind = Literal["invalidated", "restored", "pinned", "started", "released"]
@@ -25,7 +27,10 @@ SAMPLE_KINDS: frozenset[ArtefactKind] = frozenset({"k6-json", "k6-csv"})
 
 @dataclass(frozen=True)
 class RunMeta:
-    """What the uploader says of a run. ``service`` is the service of every series that carries no ``service`` tag."""
+    """What the uploader says of a run. ``service`` is the service of every series that carries no ``service`` tag.
+
+    ``facts`` are what was true where it ran, for the entry criteria of phases.
+    """
 
     service: str | None = None
     test: str | None = None
@@ -36,6 +41,7 @@ class RunMeta:
     environment: str | None = None
     exit_code: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,8 @@ def _readable(name: str) -> Iterator[None]:
 
 def filled(known: RunMeta, given: RunMeta) -> tuple[RunMeta, list[str]]:
     """``known`` with what only ``given`` says, and notes of what was added and of what they disagree on."""
-    meta = RunMeta(**_said(given) | _said(known), labels=given.labels | known.labels)
+    labels, facts = given.labels | known.labels, given.facts | known.facts
+    meta = RunMeta(**_said(given) | _said(known), labels=labels, facts=facts)
     was, told = _named(known), _named(given)
     notes = [f"{name} is now {value!r}" for name, value in told.items() if name not in was]
     notes += [
@@ -188,13 +189,14 @@ def filled(known: RunMeta, given: RunMeta) -> tuple[RunMeta, list[str]]:
 
 
 def _said(meta: RunMeta) -> dict[str, Any]:
-    """The fields that say something, without the labels."""
-    return {name: value for name, value in vars(meta).items() if name != "labels" and value is not None}
+    """The fields that say something, without labels and facts."""
+    return {name: value for name, value in vars(meta).items() if name not in {"labels", "facts"} and value is not None}
 
 
 def _named(meta: RunMeta) -> dict[str, Any]:
     """All that is said, by what people call it."""
-    return _said(meta) | {f"label {key}": value for key, value in meta.labels.items()}
+    labels = {f"label {key}": value for key, value in meta.labels.items()}
+    return _said(meta) | labels | {f"fact {key}": value for key, value in meta.facts.items()}
 
 
 def _run_digest(files: Sequence[JobFile]) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from data.facts import Facts
+
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
 ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
@@ -153,6 +155,7 @@ class RunRef:
     received_at: datetime | None = None
     exit_code: int | None = None
     k6_version: str | None = None
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def run_ref(run: Run) -> RunRef:
         id=run.id, service=meta.service, test=meta.test, phase=meta.phase, branch=meta.branch, commit=meta.commit,
         version=meta.version, environment=meta.environment, started_at=run.started_at, duration_s=run.duration_s,
         requests=run.requests, services=run.services, labels=meta.labels, received_at=run.received_at,
-        exit_code=meta.exit_code, k6_version=run.k6_version,
+        exit_code=meta.exit_code, k6_version=run.k6_version, facts=meta.facts,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
+from data.facts import said
 from pages.components import escape, frame, tokens
 from pages.components.charts import is_believed
 from pages.components.tokens import ThemeType
@@ -190,6 +191,7 @@ def about(run: RunRef, artefacts: Sequence[str]) -> dict[str, str]:
         "Received": numbers.timestamp(run.received_at),
         "Files": ", ".join(artefacts),
     } | {f"Label {name}": value for name, value in run.labels.items()}
+    facts |= {f"Fact {name}": said(value) for name, value in run.facts.items()}
     return {escape.markdown(name): escape.markdown(value or numbers.MISSING) for name, value in facts.items()}
 
 

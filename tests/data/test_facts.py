@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.errors import BadRequest
-from data.facts import MOST_FACTS, facts_in, facts_of, said
+from data.facts import MOST_FACTS, Facts, facts_in, facts_of, pairs_of, said, together
 
 
 def test_pairs_are_typed_by_how_they_look() -> None:
@@ -54,3 +56,21 @@ def test_a_fact_is_said_once_and_there_are_not_too_many() -> None:
         facts_of(["a=1", "a=2"])
     with pytest.raises(BadRequest, match="more than"):
         facts_of([f"a{i}=1" for i in range(MOST_FACTS + 1)])
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z_]{1,8}(\.[a-z]{1,3})?", fullmatch=True),
+        st.booleans()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text("abc 1.'\"=", min_size=1).map(str.strip),
+    )
+)
+def test_facts_travel_to_the_last_digit(facts: Facts) -> None:
+    assert facts_of(pairs_of(facts)) == facts
+
+
+def test_two_sources_may_agree_and_not_disagree() -> None:
+    assert together([{"a": 1.0}, {"a": 1.0, "b": True}]) == {"a": 1.0, "b": True}
+    with pytest.raises(BadRequest, match="said twice"):
+        together([{"a": 1.0}, {"a": 2.0}])
