@@ -163,7 +163,7 @@ class Store:
             if not ids:
                 raise NotFound(f"no run {prefix!r} in this store", help="list the runs with `phasegate runs`")
             if prefix not in ids and (len(prefix) < SHORTEST_PREFIX or len(ids) > 1):
-                raise BadRequest(f"{prefix!r} could mean {len(ids)} runs: {', '.join(ids)}", help="give more of the id")
+                raise BadRequest(f"{prefix!r} could mean {', '.join(ids)}", help="give more of the id")
             return catalog.read_run(connection, prefix if prefix in ids else ids[0])
 
     def runs(self, where: RunFilter, limit: int | None = None) -> list[Run]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from slo.model import ConfigReport, IngestAnswer, ObjectiveResult, Overview, RunRef, Verdict, VerdictState
 
+_MOST_NAMED = 3
 _MOST_REASONS = 5
 _MOST_MET = 12
 """Up to so many objectives, a pass shows them all: they are what it rests on."""
@@ -117,8 +118,10 @@ def config(report: ConfigReport) -> RenderableType:
 
 def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:
     run = document.run
-    what = services(run.service, document.scope) or "the run"
-    several = run.service is None and len(document.scope) > 1
+    named = _in_question(document)
+    what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
+    several = len(named) > 1
+    what = what or "the run"
     how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else "but got worse"
     yield headline(document.verdict, _sentence(document.verdict, what, document.phase, how, several=several))
     yield about(run)
@@ -156,6 +159,19 @@ def _evidence(document: Verdict, *, everything: bool) -> Iterator[RenderableType
     if hidden := len(objectives) - len(shown):
         told = f"{'and ' if shown else ''}{hidden} of {numbers.things(len(objectives), 'objective')} met (--all)"
         yield Text(f"  {told}", style="dim")
+
+
+def _in_question(document: Verdict) -> list[str]:
+    """The services that a verdict is about: those that miss a target, or that nobody can tell about, else all."""
+    states = {"fail": {"missed"}, "inconclusive": {"missed", "no_data", "not_evaluable"}}.get(document.verdict, set())
+    found = {o.service for o in document.objectives if o.state in states}
+    if document.verdict == "inconclusive":
+        found |= {f.service for f in document.measurement.findings if f.severity != "info"}
+    if document.verdict == "inconclusive" and document.run.service is None:  # of what it has not called it cannot tell
+        everything = {*document.scope, *(o.service for o in document.objectives)}
+    else:
+        everything = {*document.scope}
+    return sorted(service for service in (found if found and None not in found else everything) if service)
 
 
 def _sentence(state: VerdictState, what: str, phase: str, how: str, *, several: bool) -> str:

@@ -1,10 +1,9 @@
 """Which earlier runs a run is held against: the last ones of its test that can be believed and agree in what they do.
 
-A run that is invalid or suspect never enters a baseline, nor does one that was taken out by hand. Neither does a run
-whose test was another one than that of the others: of the runs looked back on, the largest set counts in which each is
-what the older ones are. Nor does one that got worse than those before it, or whose environment moved, or that would be
-the usual after some nights: somebody has to accept it. Somebody may choose one run instead (pinned), or the run with
-which all begins anew (started).
+A run that is invalid or suspect never enters a baseline, be it by itself or beside those before it, nor does one that
+was taken out by hand. Nor does one that got worse than those before it, or whose environment moved: a regression would
+be the usual after some nights. Somebody has to accept such a change: the baseline begins anew with that run (started).
+Or somebody chooses one run for all (pinned).
 """
 
 from __future__ import annotations
@@ -25,14 +24,15 @@ if TYPE_CHECKING:
     from slo.shape import Shape
 
 LOOK_BACK = 3
-"""Times as many runs are looked at as a baseline has: so long is a regression remembered that nobody accepts."""
+"""Times as many runs are looked at as a baseline has, or as ten: so long is remembered what nobody accepts."""
+USUAL_RUNS = 10
 MOST_REPEATS = 4
 FEWEST = 3
 """Runs from which on their own spread says whether another one got worse."""
 MOST_LEFT_OUT = 20
 """Runs that do not count and are told; they are kept with every verdict."""
 
-Departure = Callable[[str, Sequence[str]], str | None]
+Departure = Callable[["Shape", Sequence["Shape"]], str | None]
 """How this run left the level of those, newest first; ``None``: it did not."""
 
 
@@ -113,6 +113,7 @@ class Judges:
 def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, judges: Judges, decided: Decision | None = None) -> Past:
     """The baseline of a run among its candidates, the newest first."""
     pinned = decided.run_id if decided and decided.kind == "pinned" else None
+    own = judges.assess(run).shape
     left_out: list[tuple[str, str]] = []
     repeats: list[Shape] = []
     looked_at: list[Shape] = []
@@ -123,48 +124,57 @@ def past_of(run: Run, earlier: Sequence[Run], rule: Baseline, judges: Judges, de
         assessed = judges.assess(other)
         if assessed.doubt is not None:
             left_out.append((other.id, assessed.doubt))
+        elif not same:
+            looked_at.append(assessed.shape)
+        elif doubt := _doubt(own, [assessed.shape]) or _doubt(assessed.shape, [own]):
+            left_out.append((other.id, f"of this commit, but not the same test: {doubt}"))
         else:
-            (repeats if same else looked_at).append(assessed.shape)
-        if len(looked_at) >= LOOK_BACK * rule.runs or len(left_out) >= LOOK_BACK * rule.runs:
+            repeats.append(assessed.shape)
+        if len(looked_at) >= looked_back(rule):
             break
-    agreed = agreeing(looked_at)
-    level, departed = _level(agreed, rule, judges.departure)
-    left_out += [(one.run_id, "its test was another one") for one in looked_at if one not in agreed]
-    left_out += [(run_id, f"{how}, and nobody has accepted it") for run_id, how in departed]
+    level, departed = _level(looked_at, rule, judges.departure)
     kept = tuple(level[: rule.runs])
     kind: BaselineKind = "none" if not kept else "pinned" if pinned else "rolling"
-    return Past(kind, kept, tuple(repeats), decided, tuple(left_out[:MOST_LEFT_OUT]))
+    return Past(kind, kept, tuple(repeats), decided, tuple([*left_out, *departed][:MOST_LEFT_OUT]))
+
+
+def looked_back(rule: Baseline) -> int:
+    """How many believable runs are looked at to find a baseline."""
+    return LOOK_BACK * max(rule.runs, USUAL_RUNS)
 
 
 def _level(
     newest_first: Sequence[Shape], rule: Baseline, departure: Departure
 ) -> tuple[list[Shape], list[tuple[str, str]]]:
-    """The runs that stayed at the level of those before them, and how each of the others left it; newest first."""
+    """The runs that stayed at the level of those before them, and how each of the others left it; newest first.
+
+    The first few have nobody before them, and are held against those after, once there are as many again.
+    """
     kept: list[Shape] = []
     departed: list[tuple[str, str]] = []
+    near = max(rule.runs, FEWEST)
     for shape in reversed(newest_first):
-        before = [one.run_id for one in kept[-rule.runs :]][::-1]
-        if len(before) >= FEWEST and (how := departure(shape.run_id, before)):
-            departed.append((shape.run_id, how))
-        else:
+        before = kept[-near:][::-1]
+        how = _doubt(shape, before)
+        if how is None and len(before) >= FEWEST:
+            how = departure(shape, before)
+        if how is None:
             kept.append(shape)
+        else:
+            departed.append((shape.run_id, f"{how}, and nobody has accepted it"))
+    if len(kept) >= 2 * FEWEST:
+        for shape in kept[:FEWEST]:
+            others = [one for one in kept if one is not shape][:near][::-1]
+            if how := departure(shape, others):
+                kept.remove(shape)
+                departed.append((shape.run_id, f"{how} beside the runs after it"))
     return kept[::-1], departed[::-1]
 
 
-def agreeing(newest_first: Sequence[Shape]) -> list[Shape]:
-    """The largest set of shapes in which none is suspect beside the older ones, newest first; of equals the newest."""
-    oldest_first = list(reversed(newest_first))
-    best: list[Shape] = []
-    for start in range(len(oldest_first)):
-        if len(oldest_first) - start < len(best):
-            break
-        kept: list[Shape] = []
-        for shape in oldest_first[start:]:
-            if not any(finding.severity != "info" for finding in find_against(shape, kept[::-1])):
-                kept.append(shape)
-        if len(kept) >= len(best):
-            best = kept
-    return best[::-1]
+def _doubt(run: Shape, before: Sequence[Shape]) -> str | None:
+    """What makes a run suspect beside others, if anything does."""
+    codes = [finding.code for finding in find_against(run, before) if finding.severity != "info"] if before else []
+    return f"suspect beside the others: {', '.join(dict.fromkeys(codes))}" if codes else None
 
 
 def began(run: Run) -> tuple[float, str]:

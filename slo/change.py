@@ -13,11 +13,13 @@ than twice its 1 % (:data:`_LOOSEST`), so that 2 % bounds the false alarms about
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data.samples import Floats
+from slo import numbers
 from slo.pairs import Common, Pair, Proof, there
 from slo.shares import shares
 from slo.sizes import common_move, sizes
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 
     from slo.model import ComparisonState
     from slo.plan import Regression
+    from slo.profile import Profile
 
 _FALSE_SHARE = 10.0  # times 1 - confidence: the share of regressions that may be false
 _LOOSEST = 2.0  # times 1 - confidence: the largest p that is ever believed
+_FEWEST_UNSURE = 3  # baseline runs that tell the spread of what does not tell its own doubt
+_MUCH_LESS = 0.5  # of the requests, and the spread of the others is not its own
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,6 @@ def compare(pairs: Sequence[Pair], rule: Regression, *, plainly: bool = False) -
     )
 
 
-def not_comparable(reason: str) -> Change:
-    """A change that cannot be told, and why."""
-    return Change("not_comparable", method=reason)
-
-
 def _is_share(pair: Pair) -> bool:
     return there(pair.current)[0].kind == "share"
 
@@ -111,7 +111,7 @@ def _unfit(pair: Pair) -> Change | None:
     now, before = there(pair.current), there(pair.baseline)
     every = now + before
     if pair.current[0] is None:  # whatever its repeats have
-        return not_comparable("this run has no such measurement")
+        return Change("not_comparable", method="this run has no such measurement")
     if not before:
         return Change("no_baseline", value=now[0].value, method="there is no run to compare with")
     if not any(one.value for one in every) and now[0].kind != "share":
@@ -122,7 +122,19 @@ def _unfit(pair: Pair) -> Change | None:
         reason = "" if all(one.n for one in every) else "shares without counts"
     else:
         reason = "" if all(one.value > 0 for one in every) else "relative changes need values above 0"
-    return not_comparable(reason) if reason else None
+        if not reason and now[0].kind == "trend" and not all(one.numbers for one in every):
+            reason = _unsure(now, before)
+    return Change("not_comparable", method=reason) if reason else None
+
+
+def _unsure(now: Sequence[Profile], before: Sequence[Profile]) -> str:
+    """Why a latency whose own doubt is not known cannot be compared: then only runs that are alike tell the spread."""
+    if len(before) < _FEWEST_UNSURE:
+        runs = numbers.things(_FEWEST_UNSURE, "baseline run")
+        return f"how sure it is of itself is not known: it takes {runs} to see how far they lie apart"
+    if min(one.n for one in now) < _MUCH_LESS * median(one.n for one in before):
+        return "how sure it is of itself is not known, and it is of far fewer requests than before"
+    return ""
 
 
 def _same_runs(pairs: Sequence[Pair]) -> bool:

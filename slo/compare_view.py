@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slo import numbers, views
-from slo.comparing import Asked, asked_of, outcome
+from slo.comparing import Asked, asked_of_endpoint, outcome
 from slo.comparison import CompareView, Distribution, EndpointChange
 from slo.refs import run_ref
 from slo.selector import Selector
 from slo.sli import Sli, select
-from slo.verdict import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,26 +43,26 @@ class _Both:
 
 def compare_view(book: Book, run: Run, past: Past, phase: Phase | None) -> CompareView:
     """Everything about a run beside its past, by the objectives of ``phase``."""
-    scope = scope_of(run_ref(run), phase)[1] if phase else ()
-    judged = book.judgement(run, asked_of(phase, run.services, scope), past)
+    judged = book.judgement(run, book.asked(run, past, phase), past)
     before = book.evidence.record(past.runs[0].run_id) if past.runs else None
     both = _Both(judged.record, before)
     moved = any(f.code == "environment_shift" for f in judged.measurement.findings)
+    endpoints = _endpoints(book, run, past, both, moved=moved)
     return CompareView(
         run=run_ref(run),
         before=run_ref(before.run) if before else None,
         baseline=book.baseline_ref(past),
-        sentence=_sentence(judged),
-        outcome=outcome(judged.comparisons),
+        sentence=_sentence(judged, endpoints),
+        outcome=outcome([*judged.comparisons, *_regressed(endpoints)]),
         findings=tuple(f for f in judged.measurement.findings if f.code != "no_baseline"),
         comparisons=judged.comparisons,
         percentiles=_percentiles(book, run, past, moved=moved),
-        endpoints=_endpoints(book, run, past, both, moved=moved),
+        endpoints=endpoints,
         distributions=_distributions(both, book.samples),
     )
 
 
-def _sentence(judged: Judgement) -> str:
+def _sentence(judged: Judgement, endpoints: Sequence[EndpointChange]) -> str:
     if not judged.past.runs:
         return "There is no run to compare with."
     runs = numbers.things(len(judged.past.runs), "run")
@@ -71,7 +70,7 @@ def _sentence(judged: Judgement) -> str:
         return f"Nothing can be compared with {runs}."
     if any(f.code == "environment_shift" for f in judged.measurement.findings):
         return f"The environment changed since {runs}: what got worse as all did says nothing of one service."
-    if worse := [c for c in judged.comparisons if c.state == "regressed"]:
+    if worse := [c for c in judged.comparisons if c.state == "regressed"] or _regressed(endpoints):
         first, more = worse[0], f", and {len(worse) - 1} more" if len(worse) > 1 else ""
         what = f"{first.service + ' ' if first.service else ''}{first.sli} {first.stat}"
         return f"Got worse than in {runs}: {what} {numbers.change(first.change, first.unit)}{more}."
@@ -81,6 +80,11 @@ def _sentence(judged: Judgement) -> str:
         "Nothing got worse than" if counted.keys() <= {"unchanged", "improved"} else "Nothing is known to be worse than"
     )
     return f"{sure} in {runs}: {told}."
+
+
+def _regressed(endpoints: Sequence[EndpointChange]) -> list[Comparison]:
+    """What got worse of single endpoints, which the numbers of their service may hide."""
+    return [c for row in endpoints for c in (row.p95, row.failed) if c and c.state == "regressed"]
 
 
 def _percentiles(book: Book, run: Run, past: Past, *, moved: bool) -> tuple[Comparison, ...]:
@@ -99,12 +103,12 @@ def _endpoints(book: Book, run: Run, past: Past, both: _Both, *, moved: bool) ->
     now, before = (_by_key(views.endpoints(one, book.samples)) if one else {} for one in (both.now, both.before))
     busiest = sorted({**before, **now}.values(), key=lambda e: -e.requests)[:MOST_ENDPOINTS]
     keys = [_key(endpoint) for endpoint in busiest]
-    asked = [one for key in keys if key in now for one in _asked(key)]
+    asked = [one for key in keys if key in now for one in asked_of_endpoint(key)]
     found = {(c.service, c.sli): c for c in book.judgement(run, asked, past, moved=moved).comparisons}
     rows = [
         EndpointChange(
             *key, now.get(key), before.get(key),
-            *(found.get((key[0], str(one.sli.selector))) for one in _asked(key)),
+            *(found.get((key[0], str(one.sli.selector))) for one in asked_of_endpoint(key)),
         )
         for key in keys
     ]  # fmt: skip
@@ -115,15 +119,6 @@ def _by_noise(row: EndpointChange) -> tuple[bool, float, str]:
     lost = row.now is None or row.before is None
     noise = max((abs(c.noise) for c in (row.p95, row.failed) if c and c.noise is not None), default=0.0)
     return not lost, -noise, row.name
-
-
-def _asked(key: _Key) -> tuple[Asked, Asked]:
-    service, method, name = key
-    tags = tuple(sorted({"method": method, "name": name}.items()))
-    return (
-        Asked(Sli(service, Selector("http_req_duration", tags), "p(95)", 0.95), higher_is_worse=True),
-        Asked(Sli(service, Selector("http_req_failed", tags), "rate"), higher_is_worse=True),
-    )
 
 
 def _by_key(endpoints: Sequence[Endpoint]) -> dict[_Key, Endpoint]:

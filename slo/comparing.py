@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from slo.findings import concerns
 from slo.model import Comparison, Finding, Outcome
 from slo.pairs import Pair
 from slo.profile import from_text
-from slo.shape import gained, lost
+from slo.selector import Selector
 from slo.shares import LEAST_SHARE
-from slo.sli import of_objective, standard
+from slo.sli import Sli, of_objective, standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from slo.pairs import Common
     from slo.plan import Objective, Phase, Regression
     from slo.profile import Profile
-    from slo.shape import Shape
-    from slo.sli import Sli
+    from slo.shape import Endpoint, Shape
 
 SliKey = tuple[str | None, str, str, str]
 Measured = dict[SliKey, "StoredMeasurement"]
@@ -32,6 +32,11 @@ Measured = dict[SliKey, "StoredMeasurement"]
 
 _LATENCY = ("http_req_duration", "p(95)")
 _FEWEST_TOGETHER = 3
+_MIXTURE = 0.02
+"""Calls to other endpoints up to this share leave a p(95) where it was, within what counts."""
+_MOST_ENDPOINTS = 50
+_BESIDE = 1.25
+"""How much more than all others one may have moved and still be told to have moved with them."""
 _WORST_FIRST = ("regressed", "inconclusive", "not_comparable", "no_baseline", "improved", "unchanged")
 
 
@@ -70,21 +75,45 @@ def key_of(measured: StoredMeasurement) -> SliKey:
     return measured.service, measured.sli, measured.stat, measured.include
 
 
-def asked_of(phase: Phase | None, services: Iterable[str], scope: Sequence[int] | None = None) -> list[Asked]:
+def asked_of(
+    phase: Phase | None, shape: Shape, services: Iterable[str], scope: Sequence[int] | None = None
+) -> list[Asked]:
     """What is compared of a run: the SLIs of its objectives, and latency, failures and throughput of every service.
 
     ``scope`` are the objectives that are asked of the run, by index (``None``: all). Where a target is an equality,
-    there is no worse, and nothing to compare.
+    there is no worse, and nothing to compare. Where all requests belong to services, these say all of the whole run.
     """
     objectives = phase.objectives if phase else ()
     chosen = objectives if scope is None else [objectives[i] for i in scope]
     found = {asked.sli.key: asked for one in chosen if (asked := _asked(one))}
     named = [*services]
     for sli in standard(named):
-        if sli.service is None and named:  # of a whole run its services say all
+        if sli.service is None and named and not shape.called(None):
             continue
         found.setdefault(sli.key, Asked(sli, higher_is_worse=not sli.per_second))
     return list(found.values())
+
+
+def asked_of_endpoint(endpoint: Endpoint) -> tuple[Asked, Asked]:
+    """Latency and failures of one endpoint."""
+    service, method, name = endpoint
+    tags = tuple(sorted({"method": method, "name": name}.items()))
+    return (
+        Asked(Sli(service, Selector("http_req_duration", tags), "p(95)", 0.95), higher_is_worse=True),
+        Asked(Sli(service, Selector("http_req_failed", tags), "rate"), higher_is_worse=True),
+    )
+
+
+def asked_instead(shape: Shape, others: Sequence[Shape]) -> list[Asked]:
+    """Of services that are called at other endpoints than in any of the others: the endpoints that both have.
+
+    At most :data:`_MOST_ENDPOINTS`, those that are called most.
+    """
+    gone = frozenset.intersection(*(apart(shape, other) for other in others)) if others else frozenset()
+    before = {endpoint for other in others for endpoint, _ in other.calls}
+    both = [(n, endpoint) for endpoint, n in shape.calls if endpoint[0] in gone and endpoint in before]
+    most = sorted(both, key=lambda one: (-one[0], one[1][1:]))[:_MOST_ENDPOINTS]
+    return [asked for _, endpoint in most for asked in asked_of_endpoint(endpoint)]
 
 
 def compared(
@@ -110,48 +139,62 @@ def compared(
     ]
     findings = tuple(_shifted(judged.common, found))
     if moved or findings:
-        found = [_with_environment(one, judged.common) for one in found]
+        found = [_with_environment(one, judged.common, _most_excused(judged.common, found)) for one in found]
+    found = [_with_failures(one, found) for one in found]
     found += [_blank(one, sides, reason) for one in asked if (reason := (unfit or {}).get(one.sli.key))]
     order = sorted(found, key=lambda c: (_WORST_FIRST.index(c.state), -(c.noise or 0), c.service or "", c.sli, c.stat))
     return tuple(order), findings
 
 
-def departure(asked: Sequence[Asked], run: Measured, before: Sequence[Measured], rule: Regression) -> str | None:
+def departure(asked: Sequence[Asked], sides: Sides, rule: Regression) -> str | None:
     """How a run left the level of those before it: its environment moved, or something got worse; ``None``: it stayed.
 
-    What got worse is ten times surer than what is told: what baselines leave out by mistake makes them too narrow.
+    By what would be told of it, no more and no less: a run that is called worse is not what is usual.
     """
-    sides = Sides([Side("", run)], [Side("", one) for one in before])
     judged = compare([_pair(one, sides) for one in asked], rule, plainly=True)
-    regressed = [c if c.state == "regressed" else None for c in judged.changes]
     slower = [
-        bool(c) for one, c in zip(asked, regressed, strict=True) if _is_latency(one.sli.service, *one.sli.key[1:3])
+        change.state == "regressed"
+        for one, change in zip(asked, judged.changes, strict=True)
+        if _is_latency(one.sli.service, *one.sli.key[1:3])
     ]
     if _together(judged.common, slower):
         return "its environment moved"
-    sure = 1 - (1 - rule.confidence) / 10
-    return "it got worse" if any(c and (c.confidence or 0.0) >= sure for c in regressed) else None
+    return "it got worse" if any(change.state == "regressed" for change in judged.changes) else None
 
 
 def unfit_of(asked: Sequence[Asked], sides: Sides, findings: Sequence[Finding]) -> dict[SliKey, str]:
-    """Why some SLIs of a run cannot be compared: they were not believably measured, or are of other requests.
+    """Why some SLIs of a run cannot be compared: they were not (believably) measured, or are of other requests.
 
     A service that is called at other endpoints than before is another mixture; single endpoints stay comparable.
     """
     unfit = {}
     for one in asked:
         invalid = next((f for f in findings if f.severity == "invalid" and concerns(f, one.sli.service)), None)
+        measured = sides.current[0].measured.get(one.sli.key)
         if invalid:
             unfit[one.sli.key] = f"not believably measured: {invalid.message}"
+        elif measured and measured.problem:
+            unfit[one.sli.key] = measured.problem
         elif sides.baseline and all(_is_apart(one.sli, side) for side in sides.baseline):
-            unfit[one.sli.key] = "other endpoints are called than before; single endpoints can be compared"
+            unfit[one.sli.key] = "other endpoints are called than before: those that both have are compared"
     return unfit
 
 
 def apart(run: Shape, other: Shape) -> frozenset[str | None]:
-    """The services that one of two runs called at other endpoints than the other; rarely called ones apart."""
-    changed = lost(run, [other]) | gained(run, [other])
-    return frozenset(part[1] or None for part in changed if part[0] == "endpoint")
+    """The services that two runs called at different endpoints, so that their requests are another mixture.
+
+    That is, more than :data:`_MIXTURE` of the calls of either run went to endpoints that the other does not have.
+    """
+    return frozenset(
+        service
+        for service in {endpoint[0] for endpoint in run.endpoints | other.endpoints}
+        if max(_alone(run.called(service), other), _alone(other.called(service), run)) > _MIXTURE
+    )
+
+
+def _alone(called: Mapping[Endpoint, int], other: Shape) -> float:
+    """The share of calls that went to endpoints which the other run does not have."""
+    return sum(n for endpoint, n in called.items() if endpoint not in other.endpoints) / max(1, sum(called.values()))
 
 
 def outcome(comparisons: Sequence[Comparison]) -> Outcome:
@@ -207,7 +250,7 @@ def _blank(one: Asked, sides: Sides, reason: str) -> Comparison:
     return Comparison(
         service=one.sli.service, sli=str(one.sli.selector), stat=one.sli.stat, unit=measured.unit if measured else "",
         state="not_comparable", reason=reason, value=measured.value if measured else None,
-        higher_is_worse=one.higher_is_worse,
+        higher_is_worse=one.higher_is_worse, include=one.sli.include,
     )  # fmt: skip
 
 
@@ -220,21 +263,53 @@ def _told(one: Asked, together: Change, alone: Sequence[Change], sides: Sides, r
         blank, state=change.state, value=blank.value if change.value is None else change.value,
         baseline=change.baseline, change=change.change, ci=change.ci, detectable=change.detectable, noise=change.noise,
         confidence=change.confidence, method=change.method, settle=change.settle,
-        suspected=change.state == "regressed" and (hidden or shown < rule.confirm or 2 * shown <= len(alone)),
+        suspected=change.state == "regressed" and (
+            hidden or shown < rule.confirm or 2 * shown <= len(alone) or not _shows(alone[0], blank, rule)
+        ),
         baseline_runs=_used(one, sides) if change.runs else (), repeats=sides.repeats,
     )  # fmt: skip
     return replace(told, reason=_reason(told, change, f"{shown} of {len(alone)}", rule))
 
 
-def _with_environment(one: Comparison, common: Common | None) -> Comparison:
-    """What got worse as everything did is not this service's doing; failures are, and what is left of the latency."""
+def _with_environment(one: Comparison, common: Common | None, most: float) -> Comparison:
+    """What got worse as everything did is not this service's doing; failures are, and what got worse by far more."""
     freed = common is not None and common.moved and _is_latency(one.service, one.sli, one.stat)
-    if one.state != "regressed" or one.unit == "ratio" or freed:
+    if one.state != "regressed" or one.unit == "ratio" or freed or _worse_by(one) > most:
         return one
     return replace(
         one, state="inconclusive", suspected=False, confidence=None,
         reason=f"{one.reason}, as the other services did: it may be the environment",
         settle="a run when the environment is as before",
+    )  # fmt: skip
+
+
+def _most_excused(common: Common | None, found: Sequence[Comparison]) -> float:
+    """The factor up to which the common move explains a worsening, and as much beside it as the noise of one service.
+
+    With three services there is no median to go by: the one that moved least tells what all have in common.
+    """
+    if common and common.moved:
+        return (1 + common.ci[1]) * _BESIDE
+    slower = [_worse_by(c) for c in found if _is_latency(c.service, c.sli, c.stat) and c.state == "regressed"]
+    return min(slower, default=math.inf) * _BESIDE
+
+
+def _worse_by(one: Comparison) -> float:
+    """How many times as bad it is."""
+    factor = 1 + (one.change or 0.0)
+    return factor if one.higher_is_worse else 1 / factor if factor > 0 else math.inf
+
+
+def _with_failures(one: Comparison, found: Sequence[Comparison]) -> Comparison:
+    """Latency that got better while more requests fail is that of failures, which are often fast."""
+    if one.state != "improved" or one.unit != "ms":
+        return one
+    failing = {c.service for c in found if c.sli == "http_req_failed" and c.state == "regressed"}
+    if one.service not in failing and not (one.service is None and failing):
+        return one
+    return replace(
+        one, state="inconclusive", confidence=None, reason=f"{one.reason}; but more requests fail, which may be faster",
+        settle="a run in which they do not fail",
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from slo import numbers
 from slo.comparing import asked_of
 from slo.comparison import ServiceHistory, SliHistory, SliPoint
 from slo.drift import Judged, find_drift, find_flaky
+from slo.findings import concerns, find, state_of
 from slo.shares import LEAST_SHARE
 from slo.shifts import Point, find_shifts, open_shift
 from slo.sli import of_objective
@@ -86,10 +87,11 @@ def service_history(
 def _seen(
     book: Book, service: str, runs: Sequence[Run], phase: Phase | None, verdicts: Mapping[str, Verdict]
 ) -> Iterator[_Seen]:
-    asked = [one for one in asked_of(phase, [service]) if one.sli.service == service]
+    shape = book.evidence.assess(runs[-1]).shape
+    asked = [one for one in asked_of(phase, shape, [service]) if one.sli.service == service]
     slis = [one.sli for one in asked]
     book.evidence.load(runs)
-    believed = {run.id: book.evidence.assess(run).doubt is None for run in runs}
+    believed = {run.id: _is_believed(book, run, service, verdicts.get(run.id)) for run in runs}
     measured = {run.id: book.evidence.measured(run.id, slis) for run in runs}
     objectives = {sli.key: o for o in (phase.objectives if phase else ()) if (sli := of_objective(o))}
     for one in asked:
@@ -103,6 +105,13 @@ def _seen(
         )  # fmt: skip
         unit = next((kept.unit for _, kept in found if kept.value is not None), "")
         yield _Seen(one, points, unit, objectives.get(one.sli.key))
+
+
+def _is_believed(book: Book, run: Run, service: str, verdict: Verdict | None) -> bool:
+    """Can a run be believed about one service, by all that is known of it?"""
+    findings = verdict.measurement.findings if verdict else find(book.evidence.record(run.id)).findings
+    taken_out = book.evidence.invalidated(run.id) is not None
+    return not taken_out and state_of(f for f in findings if concerns(f, service)) == "valid"
 
 
 def _sli_history(seen: _Seen, rule: Regression, accepted: Collection[str]) -> SliHistory:
@@ -165,6 +174,6 @@ def _summary(service: str, runs: Sequence[Run], told: Sequence[SliHistory]) -> s
 
 def _state(verdict: Verdict | None, one: Asked) -> ObjectiveState | None:
     """What the objective about an SLI came to in a run."""
-    of = one.sli.service, str(one.sli.selector), one.sli.stat
+    of = one.sli.service, str(one.sli.selector), one.sli.stat, one.sli.include
     results = verdict.objectives if verdict else ()
-    return next((r.state for r in results if (r.service, r.sli, r.stat) == of), None)
+    return next((r.state for r in results if (r.service, r.sli, r.stat, r.include) == of), None)

@@ -10,17 +10,17 @@ from data.catalog import StoredConfig, StoredVerdict
 from data.errors import BadRequest
 from slo import numbers
 from slo.baseline import (
-    LOOK_BACK,
     MOST_REPEATS,
     Judges,
     Past,
     candidates,
     decision_in_force,
+    looked_back,
     past_of,
     same_test,
     test_of,
 )
-from slo.comparing import Side, Sides, apart, asked_of, compared, departure, unfit_of
+from slo.comparing import Side, Sides, apart, asked_instead, asked_of, compared, departure, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, measurement, state_of
@@ -90,7 +90,8 @@ class Judging:
         objectives = [phase.objectives[i] for i in asked]
         slis = [sli for objective in objectives if (sli := of_objective(objective))]
         measured = book.evidence.measured(run.id, [*slis, *standard(run.services)])
-        found = book.judgement(run, asked_of(phase, run.services, asked), book.past(run, phase))
+        past = book.past(run, phase)
+        found = book.judgement(run, book.asked(run, past, phase), past)
         metrics = {metric.name: metric for metric in found.record.metrics}
         findings = found.measurement.findings
         results = []
@@ -108,7 +109,7 @@ class Judging:
             run=ref,
             verdict=verdict,
             reasons=reasons,
-            next_steps=next_steps(verdict, results, about, found.comparisons),
+            next_steps=next_steps(verdict, results, about, found.comparisons, run.id),
             measurement=found.measurement,
             objectives=tuple(results),
             comparisons=found.comparisons,
@@ -131,7 +132,7 @@ class Book:
         self.samples = store.samples
         self._runs = {run.id: run for run in store.runs_of_tests({test_of(run) for run in about})}
         # At once what judging needs; of long histories only what is looked back on, as a rule.
-        most = LOOK_BACK * self._rule.runs + MOST_REPEATS
+        most = looked_back(self._rule) + MOST_REPEATS
         near = {one.id: one for run in about for one in (run, *same_test(run, self._runs.values())[:most])}
         self.evidence.load(near.values())
 
@@ -140,11 +141,14 @@ class Book:
         earlier = same_test(run, self._runs.values())
         decided = decision_in_force(run, earlier, self._rule, self.evidence.decisions)
         chosen = {one.id for one in candidates(run, earlier, self._rule, phase)} | {decided.run_id if decided else ""}
-        asked = [one for one in asked_of(None, run.services) if not one.sli.per_second]
 
-        def left(other: str, before: Sequence[str]) -> str | None:
-            now, *then = (self.evidence.measured(each, [one.sli for one in asked]) for each in (other, *before))
-            return departure(asked, now, then, self.regression)
+        def left(other: Shape, before: Sequence[Shape]) -> str | None:
+            asked = self._asked_of(run, other, before, phase)
+            slis = [one.sli for one in asked]
+            sides = Sides(
+                [Side(other.run_id, self.evidence.measured(other.run_id, slis))], self._sides(other, before, slis)
+            )
+            return departure(asked, sides, self.regression)
 
         within = [one for one in earlier if one.id in chosen]
         return past_of(run, within, self._rule, Judges(self.evidence.assess, left), decided)
@@ -160,6 +164,14 @@ class Book:
         known = self.evidence.assess(before)
         doubts = ((before.id, known.doubt),) if known.doubt else ()
         return Past("named", (known.shape,), left_out=doubts)
+
+    def asked(self, run: Run, past: Past, phase: Phase | None) -> list[Asked]:
+        """What is compared of a run with its past: for a phase its objectives, and what every service does."""
+        return self._asked_of(run, self.evidence.assess(run).shape, past.runs, phase)
+
+    def _asked_of(self, run: Run, shape: Shape, before: Sequence[Shape], phase: Phase | None) -> list[Asked]:
+        scope = scope_of(run_ref(run), phase)[1] if phase else None
+        return [*asked_of(phase, shape, run.services, scope), *asked_instead(shape, before)]
 
     def judgement(self, run: Run, asked: Sequence[Asked], past: Past, *, moved: bool = False) -> Judgement:
         """A run beside its past; ``moved``: it is known already that its environment did."""
@@ -223,6 +235,8 @@ def _no_baseline(past: Past, rule: Baseline) -> Finding:
         )  # fmt: skip
     left = f"; {numbers.things(len(past.left_out), 'earlier run')} left out" if past.left_out else ""
     why = f" since the baseline began anew: {past.decided.reason}" if past.decided else f" on branch {rule.branch}"
+    if past.repeats and not past.left_out:
+        why = f": the {numbers.things(len(past.repeats), 'earlier run')} are of the same commit, and judged with it"
     return Finding(
         "no_baseline", "info", f"there is no run of this test to compare with{why}{left}", {"left_out": left_out},
         remedy=f"runs with the same --test, --service and --environment and --branch {rule.branch} make a baseline",

@@ -21,7 +21,7 @@ Outcome = Literal["regressed", "suspected", "inconclusive", "improved", "unchang
 BaselineKind = Literal["rolling", "pinned", "named", "none"]
 Evidence = dict[str, str | int | float | bool | None | list[str]]
 
-RULE_VERSION = 4
+RULE_VERSION = 5
 """Raised whenever the same inputs could be judged differently, so that what is stored of both is told apart."""
 
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "warn": 0, "fail": 1, "inconclusive": 3}
@@ -58,7 +58,7 @@ class ObjectiveResult:
     ``value`` and ``ci`` are in ``unit`` (``ms``, ``ratio``, ``B``, ``/s``, or empty); ``ci`` is the 95 % interval,
     computed with ``ci_method``; ``margin`` is the share of the target that is left (negative: missed by that share).
     ``value_ok`` and ``n_ok`` are the same over requests that did not fail. ``proven``: the whole
-    interval lies on the value's side of the target.
+    interval lies on the value's side of the target. ``include`` are parts of the run counted beside its load.
     """
 
     service: str | None
@@ -81,6 +81,7 @@ class ObjectiveResult:
     proven: bool = False
     value_ok: float | None = None
     n_ok: int | None = None
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Comparison:
     settle: str = ""
     baseline_runs: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def judge(
     """
     target = objective.target
     blank = ObjectiveResult(
+        include=objective.include,
         service=objective.service, sli=_name(objective), target=target.text, state="no_data", reason="",
         stat=target.stat, warn=objective.warn.text if objective.warn else None, key=objective.key,
         weight=objective.weight,
@@ -80,7 +81,7 @@ def _misfit(target: Target, metric: Metric | None, unit: str) -> str | None:
 def _fewest(target: Target) -> int:
     """Samples that a rate needs: with fewer, a single bad one would miss the target, so it tells nothing."""
     allowed = target.threshold if target.upper else 1 - target.threshold if target.lower else 0.0
-    return math.ceil(1 / allowed - _ROUNDING) if target.unit == "ratio" and allowed > 0 else 1
+    return math.ceil(1 / allowed - _ROUNDING) if target.unit == "ratio" and allowed > 0 else 0
 
 
 def _compared(filled: ObjectiveResult, objective: Objective) -> ObjectiveResult:
@@ -112,6 +113,8 @@ def _risk(filled: ObjectiveResult, objective: Objective, *, proven: bool) -> str
     if warn and not warn.holds(value):
         told, bound = numbers.distinct(value, warn.threshold, warn.unit)
         return f"{target.stat} = {told}, warned from {bound} on"
+    if filled.ci is None and (filled.unit == "ratio" or objective.target.percentile is not None):
+        return f"{target.stat} = {told} meets {target.op} {bound}; how sure that is cannot be told from it"
     # No failure seen is no sign of risk, however few requests: the interval beside it says how much it proves.
     spotless = filled.unit == "ratio" and value in {0.0, 1.0}
     if filled.ci and not proven and not spotless:

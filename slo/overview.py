@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
 from slo import numbers
+from slo.baseline import test_of
 from slo.findings import concerns, state_of
 from slo.model import HistoryPoint, Overview, PhaseRef, ServiceRow
 from slo.verdict import decide
@@ -12,13 +14,14 @@ from slo.verdict import decide
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from data.catalog import StoredMeasurement
+    from data.catalog import StoredMeasurement, Test
     from data.model import Run
     from slo.config import Config, Phase
     from slo.model import ObjectiveResult, RunRef, Verdict, VerdictState
 
 _WORST_FIRST = ("fail", "inconclusive", "warn", "no_data", "pass", None)
 _P95 = ("http_req_duration", "p(95)")
+_LAST = 10  # runs of a test that tell which services it calls
 _FAILED = ("http_req_failed", "rate")
 
 
@@ -65,20 +68,37 @@ def service_row(
     )
 
 
+def tested(newest_first: Sequence[Run]) -> dict[str, frozenset[str]]:
+    """Of each run, the services that the last runs of its test called, itself among them.
+
+    So a run that was lost before it called them does not leave an older one to speak for them.
+    """
+    tests: defaultdict[Test, list[Run]] = defaultdict(list)
+    for run in newest_first:
+        tests[test_of(run)].append(run)
+    called = {of: frozenset(s for run in runs[:_LAST] for s in run.services) for of, runs in tests.items()}
+    return {run.id: called[test_of(run)] for run in newest_first}
+
+
 def assemble(
-    rows: Sequence[ServiceRow], phase: Phase | None, phases: tuple[PhaseRef, ...], runs: int, newest: Run | None
+    rows: Sequence[ServiceRow],
+    phase: Phase | None,
+    phases: tuple[PhaseRef, ...],
+    newest_first: Sequence[Run],
+    asked_for: str = "",
 ) -> Overview:
-    """The rows in order, and the sentence above them."""
+    """The rows in order, and the sentence above them; ``asked_for`` says which runs were asked for."""
+    newest = newest_first[0] if newest_first else None
     ordered = sorted(rows, key=lambda row: (_WORST_FIRST.index(row.state), row.service))
     asked = [row for row in ordered if row.state is not None]
     state = asked[0].state if asked else "no_data"
     return Overview(
         phase=PhaseRef(phase.id, phase.title or "") if phase else None,
         phases=phases,
-        sentence=_sentence(asked, phase, runs),
+        sentence=_sentence(asked, phase, len(newest_first), asked_for),
         state=state or "no_data",
         services=tuple(ordered),
-        runs=runs,
+        runs=len(newest_first),
         newest_run_at=(newest.started_at or newest.received_at) if newest else None,
     )
 
@@ -106,11 +126,11 @@ def _p95_ms(
     return measured.value if measured and believed else None
 
 
-def _sentence(asked: Sequence[ServiceRow], phase: Phase | None, runs: int) -> str:
+def _sentence(asked: Sequence[ServiceRow], phase: Phase | None, runs: int, asked_for: str) -> str:
     if phase is None:
         return f"There is no slo.yaml, so {numbers.things(runs, 'run')} cannot be judged."
     if not runs:
-        return "No runs yet."
+        return f"No run of {asked_for} is stored." if asked_for else "No runs yet."
     ready = sum(row.state in {"pass", "warn"} for row in asked)
     verb = "meets its targets" if len(asked) == 1 else "meet their targets"
     head = f"Phase {phase.id}: {ready} of {numbers.things(len(asked), 'service')} {verb}."

@@ -60,11 +60,11 @@ class Profile:
 
 
 def profile_of(sli: Sli, found: StoredMeasurement, distribution: Distribution | None) -> Profile | None:
-    """The profile of an SLI as measured; ``None`` without a value.
+    """The profile of an SLI as measured; ``None`` without a value, or where too few samples or something else spoil it.
 
     ``distribution`` is of its samples, at :data:`LEVELS` and the SLI's own percentile; ``None`` where there are none.
     """
-    if found.value is None:
+    if found.value is None or found.problem is not None:
         return None
     numbers: tuple[float, ...] = ()
     kind: Kind = "number"
@@ -131,13 +131,13 @@ def spread(squares: Floats, freedom: Floats, within: Floats) -> tuple[Floats, Fl
     """
     most = PRIOR_RUNS + float(freedom.sum())
     pool = (PRIOR_RUNS * (PRIOR_SPREAD**2 + within) + squares.sum()) / most
-    weight = max(PRIOR_RUNS, _agreement(squares, freedom))
+    weight = max(PRIOR_RUNS, agreement(squares, freedom))
     if np.isinf(weight):
         return pool, np.full(len(freedom), most)
     return (weight * pool + squares) / (weight + freedom), np.minimum(weight + freedom, most)
 
 
-def _agreement(squares: Floats, freedom: Floats) -> float:
+def agreement(squares: Floats, freedom: Floats) -> float:
     """Degrees of freedom that the pool is worth to one service: limma's moment estimator; infinite where all agree."""
     seen = (freedom > 0) & (squares > 0)
     if seen.sum() < _FEWEST_SERVICES:

@@ -11,7 +11,6 @@ from data.errors import BadRequest, NotFound
 from slo import overview, views
 from slo.baseline import test_of
 from slo.compare_view import compare_view
-from slo.comparing import asked_of
 from slo.config import load_config
 from slo.evidence import Evidence
 from slo.history import MOST_RUNS, Scope, service_history
@@ -144,7 +143,8 @@ class Service:
         ]
         if None in asked:
             services.append(None)
-        histories = {s: [run for run in latest if covers(run_ref(run), s)][:HISTORY] for s in services}
+        tested = overview.tested(latest)
+        histories = {s: [run for run in latest if covers(run_ref(run), s, tested[run.id])][:HISTORY] for s in services}
         looked_at = list({run.id: run for history in histories.values() for run in history}.values())
         verdicts = self._verdicts(looked_at, config, chosen) if config and chosen else {}
         measured = self._store.measurements([run.id for run in looked_at], RULE_VERSION)
@@ -154,7 +154,10 @@ class Service:
             )
             for service in services
         ]
-        return overview.assemble(rows, chosen, phase_refs(config), len(latest), latest[0] if latest else None)
+        asked_for = ", ".join(
+            f"{what} {value}" for what, value in (("environment", environment), ("branch", branch)) if value is not None
+        )
+        return overview.assemble(rows, chosen, phase_refs(config), latest, asked_for)
 
     def baseline(self, run_id: str) -> BaselineRef:
         """What a run is held against."""
@@ -242,7 +245,8 @@ class Service:
     def _find(self, run: Run, config: Config | None) -> Measurement:
         book = Book(self._store, config, [run])
         chosen = _shown_phase(config, None, run) if config else None
-        found = book.judgement(run, asked_of(None, run.services), book.past(run, chosen)).measurement
+        past = book.past(run, chosen)
+        found = book.judgement(run, book.asked(run, past, None), past).measurement
         book.evidence.keep()
         return found
 

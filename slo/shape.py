@@ -81,6 +81,7 @@ class Shape:
     summary tells (``tells_thresholds``), the samples' file those of the whole metrics that it has (``defined``).
     ``work_ms`` is what an iteration lasts beyond its requests, on average: the script's own time and its sleeps;
     ``receiving_ms`` what reading an answer took; ``off_beat_ms`` how far k6's own clock mostly was off its beat.
+    ``calls`` are the endpoints with how often each was called.
     """
 
     run_id: str
@@ -98,6 +99,7 @@ class Shape:
     work_ms: float | None = None
     receiving_ms: float | None = None
     off_beat_ms: float | None = None
+    calls: tuple[tuple[Endpoint, int], ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -113,6 +115,10 @@ class Shape:
     def endpoints(self) -> frozenset[Endpoint]:
         """The endpoints that were called, however seldom."""
         return frozenset((part[1] or None, part[2], part[3]) for part in self.parts if part[0] == "endpoint")
+
+    def called(self, service: str | None) -> dict[Endpoint, int]:
+        """The endpoints of one service (``None``: of requests that belong to none), with how often each was called."""
+        return {endpoint: n for endpoint, n in self.calls if endpoint[0] == service}
 
     @property
     def services(self) -> frozenset[str]:
@@ -179,6 +185,11 @@ def shape_of(record: RunRecord, samples: SampleEngine | None = None) -> Shape:
         work_ms=_work_ms(load),
         receiving_ms=_mean([s for s in load if s.metric == "http_req_receiving"]),
         off_beat_ms=_off_beat_ms(record, samples) if samples else None,
+        calls=tuple(
+            ((part[1] or None, part[2], part[3]), counts.total())
+            for part, counts in sorted(seen.items())
+            if part[0] == "endpoint"
+        ),
     )
 
 

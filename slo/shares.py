@@ -17,7 +17,7 @@ from data.samples import Floats
 from slo import numbers
 from slo.intervals import share_interval
 from slo.pairs import HALVINGS, INTERVAL, NODES, POWER, Proof, there
-from slo.profile import PRIOR_RUNS, PRIOR_SPREAD
+from slo.profile import PRIOR_RUNS, PRIOR_SPREAD, agreement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,22 +39,36 @@ def _hits(one: Profile) -> float:
 
 
 def shares(pairs: Sequence[Pair], rule: Regression) -> list[Proof]:
-    """How far apart the hits of runs lie, over what independent requests do (Pearson's statistic), is pooled.
+    """How far apart the hits of runs lie, over what independent requests do, is seen of each service.
+
+    And drawn to the median service by as much as services agree (as :func:`slo.profile.spread` does): one whose
+    failures come in bursts must not hide those of others.
+    """
+    seen = [_dispersion(there(pair.baseline)) for pair in pairs]
+    squares, freedom = (np.array(column) for column in zip(*seen, strict=True))
+    telling = freedom >= 1
+    weight = min(agreement(squares, np.where(telling, freedom, 0.0)), float(freedom.sum()))
+    pool = float(np.median(squares[telling] / freedom[telling])) if telling.any() else 1.0
+    return [
+        _share(pair, weight * pool + own, weight + worth, rule)
+        for pair, own, worth in zip(pairs, squares, freedom, strict=True)
+    ]
+
+
+def _dispersion(before: Sequence[Profile]) -> tuple[float, float]:
+    """Pearson's statistic of a service's baseline, and its degrees of freedom.
 
     A few hits say little about it: the variance of the statistic, 2 + 1 / hits, tells how much (McCullagh, Nelder).
     """
-    squares = freedom = 0.0
-    for pair in pairs:
-        before = there(pair.baseline)
-        n = np.array([one.n for one in before], dtype=float)
-        hits = np.array([_hits(one) for one in before])
-        share = float(hits.sum() / n.sum())
-        if 0 < share < 1:
-            rare = min(share, 1 - share) * float(n.mean())
-            worth = 2 * rare / (2 * rare + 1)
-            squares += worth * float(((hits - share * n) ** 2 / (n * share * (1 - share))).sum())
-            freedom += worth * (len(before) - 1)
-    return [_share(pair, squares, freedom, rule) for pair in pairs]
+    n = np.array([one.n for one in before], dtype=float)
+    hits = np.array([_hits(one) for one in before])
+    share = float(hits.sum() / n.sum())
+    if not 0 < share < 1:
+        return 0.0, 0.0
+    rare = min(share, 1 - share) * float(n.mean())
+    worth = 2 * rare / (2 * rare + 1)
+    squares = worth * float(((hits - share * n) ** 2 / (n * share * (1 - share))).sum())
+    return squares, worth * (len(before) - 1)
 
 
 def _share(pair: Pair, squares: float, freedom: float, rule: Regression) -> Proof:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from slo.pairs import Pair
     from slo.plan import Regression
+    from slo.profile import Profile
 
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -60,19 +61,22 @@ class _Difference:
 def _logs(pairs: Sequence[Pair]) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Current and baseline logarithms, each (2, services, runs): the SLI's own statistic, and its body.
 
-    With each, the variance that the run itself sees of them. A family in which a run has no body goes without.
+    With each, the variance that the run itself sees of them. A service of which a run has no body goes without.
     """
-    sides = [[[*pair.current] for pair in pairs], [[*pair.baseline] for pair in pairs]]
-    shaped = all(one.numbers for side in sides for row in side for one in row if one)
+    shaped = [all(one.numbers for one in (*pair.current, *pair.baseline) if one) for pair in pairs]
     both = []
-    for side in sides:
-        own = np.array([[math.log(one.value) if one else math.nan for one in row] for row in side])
-        if not shaped:
-            both.append((np.stack([own, own]), np.zeros((2, *own.shape))))
-            continue
-        kept = np.array([[one.numbers[-3:] if one else (math.nan,) * 3 for one in row] for row in side])
-        both.append((np.stack([own, kept[:, :, 0]]), np.moveaxis(kept[:, :, 1:], 2, 0)))
+    for side in ([pair.current for pair in pairs], [pair.baseline for pair in pairs]):
+        kept = np.array([[_kept(one, has) for one in row] for row, has in zip(side, shaped, strict=True)])
+        both.append((np.moveaxis(kept[:, :, :2], 2, 0), np.moveaxis(kept[:, :, 2:], 2, 0)))
     return both[0], both[1]
+
+
+def _kept(one: Profile | None, shaped: bool) -> tuple[float, ...]:  # noqa: FBT001  # of a row
+    """Logarithms of value and body, and the variances of both."""
+    if one is None:
+        return (math.nan,) * 4
+    value = math.log(one.value)
+    return (value, *one.numbers[-3:]) if shaped else (value, value, 0.0, 0.0)
 
 
 def _difference(now: Floats, before: Floats, doubt_now: Floats, doubt_before: Floats) -> _Difference:

@@ -9,7 +9,7 @@ from slo import numbers
 from slo.findings import concerns, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from slo.config import Phase
     from slo.model import Comparison, Finding, ObjectiveResult, RunRef, VerdictState
@@ -51,6 +51,7 @@ def next_steps(
     objectives: Sequence[ObjectiveResult],
     findings: Sequence[Finding],
     comparisons: Sequence[Comparison] = (),
+    run_id: str = "RUN",
 ) -> tuple[str, ...]:
     """What would settle it, or improve it, in the order to do it."""
     remedies = [f.remedy for f in findings if f.severity != "info" and f.remedy]
@@ -65,25 +66,28 @@ def next_steps(
                 steps.append(f"run the test longer: {_names(few)} needs more samples")
             if absent:
                 steps.append(f"see that the script measures what slo.yaml asks for: {_names(absent)}")
-                steps.append("a run for one service is uploaded with --service, and is then asked about that one only")
+                if not findings:
+                    steps.append("a run for one service is uploaded with --service, and is asked about that one only")
             if not objectives:
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
             return tuple(dict.fromkeys(steps)) or ("run the test again",)
         case "warn":
             risky = any(o.state == "at_risk" for o in objectives)
             steps = ["a repeat may miss what is at risk: look at it before it does"] if risky else []
-            return (*steps, *_what_changed(comparisons))
+            return (*steps, *_what_changed(comparisons, run_id))
         case "fail":
             missed = [o for o in objectives if o.state == "missed"]
             return (*dict.fromkeys(remedies), *_where_to_look(missed))
 
 
-def _what_changed(comparisons: Sequence[Comparison]) -> list[str]:
+def _what_changed(comparisons: Sequence[Comparison], run_id: str) -> list[str]:
     worse = [c for c in comparisons if c.state == "regressed"]
-    steps = ["see which endpoints changed, and since when: `phasegate compare RUN`, `phasegate history SERVICE`"]
+    service = next((c.service for c in worse if c.service), None)
+    since = f", and since when: `phasegate history {service}`" if service else ""
+    steps = [f"see which endpoints changed: `phasegate compare {run_id}`{since}"]
     if any(c.suspected for c in worse):
         steps.append("run the test again with the same --commit: a second run confirms or clears what is suspected")
-    steps.append("if the new level is meant, accept it: `phasegate baseline start RUN --reason ...`")
+    steps.append(f"if the new level is meant, accept it: `phasegate baseline start {run_id} --reason ...`")
     return steps if worse else []
 
 
@@ -99,11 +103,14 @@ def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...
     return run.services, tuple(everything)
 
 
-def covers(run: RunRef, service: str | None) -> bool:
-    """Does a run speak for a service (``None``: for the system as a whole)?"""
+def covers(run: RunRef, service: str | None, tested: Container[str] = ()) -> bool:
+    """Does a run speak for a service (``None``: for the system as a whole)?
+
+    ``tested`` are the services of its test: one that a run should have called and has not is one it says something of.
+    """
     if run.service is not None:
         return run.service == service
-    return service is None or service in run.services
+    return service is None or service in run.services or service in tested
 
 
 def _where_to_look(missed: Sequence[ObjectiveResult]) -> list[str]:

@@ -63,11 +63,11 @@ def config(*objectives: str, more: str = "") -> Config:
 
 
 def measured(value: float | None, **more: Any) -> StoredMeasurement:  # noqa: ANN401  # any field
-    """A measurement of 1,000 samples with this value."""
+    """A measurement of 1,000 samples with this value, as sure as can be."""
     blank = StoredMeasurement(
         run_id="0123456789ab", service="event", sli="http_req_duration", stat="p(95)", include="",
         rule_version=RULE_VERSION, n=1000, count=None,
-        value=value, unit="ms", ci_low=None, ci_high=None, ci_method=None, value_ok=None, n_ok=None, problem=None,
+        value=value, unit="ms", ci_low=value, ci_high=value, ci_method=None, value_ok=None, n_ok=None, problem=None,
     )  # fmt: skip
     return replace(blank, **more)
 

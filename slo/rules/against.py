@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from slo import numbers
 from slo.model import Finding
-from slo.rules.definition import ACCEPT, definition_changed, endpoint_missing, thresholds_weakened
+from slo.rules.definition import definition_changed, endpoint_missing, thresholds_weakened
 from slo.shape import beside
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def cut_short(run: Shape, before: Sequence[Shape]) -> Iterator[Finding]:
         yield Finding(
             "aborted", "suspect", f"the test did not come to its usual end: {' and '.join(signs)}",
             {"load_s": round(run.load_s, 1), "usual_s": round(usual_s, 1), "teardown": run.has_teardown},
-            remedy="run the test to its end; " + ACCEPT,
+            remedy="run the test to its end",
         )  # fmt: skip
 
 

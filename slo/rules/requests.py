@@ -41,8 +41,8 @@ def unreachable(record: RunRecord) -> Iterator[Finding]:
 
     Signs: more than half (``MOST``) of a service's requests have a k6 error code of 1000 to 1399, a time-out (1050)
     apart: a request that timed out was sent; without codes, status 0. Their durations are 0 or nearly so and make
-    percentiles look good. A service that answered first, six times at least (``FEWEST``), and from some moment on could
-    not be reached, went down or was stopped: its failures count, so that is only suspect.
+    percentiles look good. A service that answered six times at least (``FEWEST``) was there, and came and went, or from
+    some moment on went down: its failures count, so that is only suspect.
     """
     for service, series, total in requests_of(record):
         lost = [s for s in series if unreached(s)]
@@ -51,8 +51,10 @@ def unreachable(record: RunRecord) -> Iterator[Finding]:
             continue
         cause = most_common(lost)
         answered = [s for s in series if not unreached(s)]
-        went = count(answered) >= FEWEST and begins_after(lost, answered)
-        when = f" from {numbers.seconds(start_s(record, lost))} on: it was there before, and went down" if went else ""
+        went = count(answered) >= FEWEST
+        when = ", and the others did: it comes and goes" if went else ""
+        if went and begins_after(lost, answered):
+            when = f" from {numbers.seconds(start_s(record, lost))} on: it was there before, and went down"
         yield Finding(
             "unreachable", "suspect" if went else "invalid",
             f"{n:,} of {total:,} requests{to(service)} never reached it{when}: {cause}",

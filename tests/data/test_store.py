@@ -107,9 +107,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(store: Store) -> None:
         add(store, numbered(number))
     assert store.find_run("1111").id == "111122220000"
     assert store.find_run("000000000002").id == "000000000002"
-    with pytest.raises(BadRequest, match="'0000' could mean 2 runs: 000000000001, 000000000002"):
+    with pytest.raises(BadRequest, match="'0000' could mean 000000000001, 000000000002"):
         store.find_run("0000")
-    with pytest.raises(BadRequest, match="'111' could mean 1 runs"):
+    with pytest.raises(BadRequest, match="'111' could mean 111"):
         store.find_run("111")
     for absent in ("22222", "%", "_", "1111%", "' OR 1=1 --", "x" * 10_000):
         with pytest.raises(NotFound, match="no run") as missing:

@@ -13,6 +13,7 @@ from slo.model import (
     IngestAnswer,
     Measurement,
     ObjectiveResult,
+    ObjectiveState,
     PhaseRef,
     RunRef,
     Verdict,
@@ -85,14 +86,35 @@ def test_a_fail_shows_what_is_not_met() -> None:
         (None, tuple("abcdefgh"), "pass", "8 services meet phase 7A"),
         (None, tuple("abcdefgh"), "warn", "8 services meet phase 7A, but got worse"),
         (None, tuple("abcdefgh"), "fail", "8 services do not meet phase 7A"),
-        (None, tuple("abcdefgh"), "inconclusive", "cannot tell whether 8 services meet phase 7A"),
-        (None, (), "inconclusive", "cannot tell whether the run meets phase 7A"),
+        (None, tuple("abcdefgh"), "inconclusive", "cannot tell whether 9 services meet phase 7A"),
+        (None, (), "inconclusive", "cannot tell whether shop meets phase 7A"),
+        (None, (), "pass", "the run meets phase 7A"),
     ],
 )
 def test_the_headline_is_a_sentence(
     named: str | None, scope: tuple[str, ...], state: VerdictState, sentence: str
 ) -> None:
     document = verdict(state, MET, run=replace(RUN, service=named), scope=scope)
+    assert written(text.verdict(document)).splitlines()[0].rstrip().endswith(f"{state.upper()}  {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("state", "of", "finds", "sentence"),
+    [
+        ("fail", "missed", (), "shop does not meet phase 7A"),
+        ("inconclusive", "no_data", (), "cannot tell whether shop meets phase 7A"),
+        ("inconclusive", "met", ("search", "cart"), "cannot tell whether cart, search meet phase 7A"),
+        ("inconclusive", "met", ("search", None), "cannot tell whether a, b, shop meet phase 7A"),
+    ],
+)
+def test_the_headline_names_the_services_that_it_is_about(
+    state: VerdictState, of: ObjectiveState, finds: tuple[str | None, ...], sentence: str
+) -> None:
+    findings = tuple(finding("suspect", "error_storm", service) for service in finds)
+    document = verdict(
+        state, replace(MET, state=of), run=replace(RUN, service=None), scope=("a", "b"),
+        measurement=Measurement("suspect" if finds else "valid", findings),
+    )  # fmt: skip
     assert written(text.verdict(document)).splitlines()[0].rstrip().endswith(f"{state.upper()}  {sentence}")
 
 

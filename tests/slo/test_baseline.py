@@ -15,6 +15,7 @@ from slo.baseline import (
     Past,
     candidates,
     decision_in_force,
+    looked_back,
     past_of,
     same_test,
 )
@@ -104,7 +105,31 @@ def test_a_run_in_doubt_is_left_out_and_said_so() -> None:
 def test_an_odd_one_out_does_not_make_the_baseline() -> None:
     found = past(odd=["run05"])
     assert ids(found.runs) == ["run04", "run03", "run02"]
-    assert found.left_out == (("run05", "its test was another one"),)
+    (left,) = found.left_out
+    assert left == ("run05", "suspect beside the others: endpoint_missing, and nobody has accepted it")
+
+
+def test_a_changed_test_stays_suspect_however_often_it_ran_until_somebody_accepts_it() -> None:
+    changed = [f"run{number:02}" for number in range(2, 6)]
+    assert ids(past(odd=changed).runs) == ["run01", "run00"]
+    assert ids(past(odd=changed, decided=decision("run02", "started")).runs) == ["run05", "run04", "run03"]
+
+
+def test_an_early_run_that_was_bad_is_found_out_by_those_after_it() -> None:
+    def departure(one: Shape, before: Sequence[Shape]) -> str | None:
+        return "it got worse" if one.run_id == "run01" and len(before) > 1 else None
+
+    found = past(departure=departure)
+    assert "run01" in dict(found.left_out)
+
+
+def test_a_short_baseline_remembers_as_long_as_any() -> None:
+    def departure(one: Shape, _before: Sequence[Shape]) -> str | None:
+        return "it got worse" if one.run_id >= "run04" else None
+
+    assert looked_back(Baseline(runs=1)) == looked_back(Baseline())
+    found = past_of(NOW, same_test(NOW, HISTORY), Baseline(runs=1), Judges(lambda r: Assessed(shape(r)), departure))
+    assert ids(found.runs) == ["run03"]
 
 
 def test_runs_of_the_same_commit_count_together_on_whatever_branch() -> None:
@@ -187,9 +212,9 @@ def test_a_decision_about_another_branch_holds_there_only() -> None:
 
 
 def test_a_run_that_got_worse_is_left_out_until_somebody_accepts_it() -> None:
-    def departure(one: str, before: Sequence[str]) -> str | None:
+    def departure(one: Shape, before: Sequence[Shape]) -> str | None:
         assert one not in before
-        return "it got worse" if one in {"run04", "run05"} else None
+        return "it got worse" if one.run_id in {"run04", "run05"} else None
 
     found = past(departure=departure)
     assert ids(found.runs) == ["run03", "run02", "run01"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.simulate import Scenario, calibrate, latencies, profile, scaled, trial
 from slo import numbers
-from slo.change import Change, Compared, compare, not_comparable
+from slo.change import Change, Compared, compare
 from slo.pairs import Pair
 from slo.plan import Regression
 from slo.profile import Profile
@@ -381,10 +381,6 @@ def test_what_has_no_relative_change_says_so(now: Profile | None, before: Profil
 def test_summaries_without_samples_are_compared_by_their_numbers() -> None:
     row = [replace(one, numbers=()) for one in times(2)[0]]
     assert compare([pair(row, factor=1.6)], ANY_SIZE).changes[0].state == "regressed"
-
-
-def test_a_caller_can_say_that_something_is_not_comparable() -> None:
-    assert not_comparable("the script changed") == Change("not_comparable", method="the script changed")
 
 
 def test_nothing_to_compare_is_an_empty_answer() -> None:

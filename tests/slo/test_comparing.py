@@ -11,6 +11,7 @@ from slo.comparing import (
     Side,
     Sides,
     apart,
+    asked_instead,
     asked_of,
     compared,
     departure,
@@ -137,7 +138,9 @@ def test_objectives_and_the_usual_measurements_are_compared_each_once() -> None:
         '{service: a, sli: cache_hits, target: "rate > 60%"}',
         '{service: a, sli: vus_max, target: "max == 5"}',
     ).phases[0]
-    found = {(str(one.sli.selector), one.sli.stat): one.higher_is_worse for one in asked_of(phase, ["a"])}
+    found = {
+        (str(one.sli.selector), one.sli.stat): one.higher_is_worse for one in asked_of(phase, shape(("a", "/x")), ["a"])
+    }
     assert found == {
         ("http_req_duration", "p(95)"): True, ("cache_hits", "rate"): False, ("http_req_failed", "rate"): True,
         ("http_reqs", "rate"): False,
@@ -145,8 +148,13 @@ def test_objectives_and_the_usual_measurements_are_compared_each_once() -> None:
 
 
 def test_a_run_without_services_is_compared_as_a_whole() -> None:
-    assert {one.sli.service for one in asked_of(None, [])} == {None}
-    assert {one.sli.service for one in asked_of(None, ["a", "b"])} == {"a", "b"}
+    assert {one.sli.service for one in asked_of(None, shape(), [])} == {None}
+    assert {one.sli.service for one in asked_of(None, shape(("a", "/x"), ("b", "/y")), ["a", "b"])} == {"a", "b"}
+
+
+def test_requests_that_belong_to_no_service_are_compared_with_the_whole() -> None:
+    load = shape_of(record(*requests(service="a", name="/x"), *requests(name="/y")))
+    assert {one.sli.service for one in asked_of(None, load, ["a"])} == {None, "a"}
 
 
 def shape(*endpoints: tuple[str, str]) -> Shape:
@@ -161,6 +169,26 @@ def test_services_that_are_called_at_other_endpoints_are_apart() -> None:
     assert apart(run, run) == frozenset()
 
 
+def test_a_few_calls_to_a_new_endpoint_leave_a_service_comparable() -> None:
+    usual = record(*requests(1000, service="a", method="GET", name="/x"), series("iterations", 100))
+    few, many = (
+        shape_of(record(*usual.series, *requests(n, service="a", method="GET", name="/new"))) for n in (20, 30)
+    )
+    assert apart(few, shape_of(usual)) == apart(shape_of(usual), few) == frozenset()
+    assert apart(many, shape_of(usual)) == apart(shape_of(usual), many) == {"a"}
+
+
+def test_of_a_service_apart_the_endpoints_that_both_have_are_compared() -> None:
+    run = shape(("a", "/x"), ("a", "/new"), ("b", "/z"))
+    before = [shape(("a", "/x"), ("b", "/z")), shape(("a", "/x"), ("a", "/old"), ("b", "/z"))]
+    found = {(str(one.sli.selector), one.sli.service) for one in asked_instead(run, before)}
+    assert found == {
+        ("http_req_duration{method:GET, name:/x}", "a"), ("http_req_failed{method:GET, name:/x}", "a"),
+    }  # fmt: skip
+    assert asked_instead(run, [*before, run]) == [], "one of them is of the same mixture"
+    assert asked_instead(run, []) == []
+
+
 def test_other_endpoints_make_another_mixture_and_only_that_services_numbers_are_lost() -> None:
     search = Asked(Sli("a", Selector("http_req_duration", (("name", "/y"),)), "p(95)", 0.95), higher_is_worse=True)
     asked = [latency("a"), latency("b"), latency(None), search]
@@ -169,7 +197,7 @@ def test_other_endpoints_make_another_mixture_and_only_that_services_numbers_are
     )
     unfit = unfit_of(asked, other, [])
     assert unfit.keys() == {latency("a").sli.key, latency(None).sli.key}
-    assert "single endpoints can be compared" in unfit[latency("a").sli.key]
+    assert "those that both have are compared" in unfit[latency("a").sli.key]
 
 
 def test_only_runs_of_the_same_mixture_are_compared() -> None:
@@ -199,21 +227,34 @@ def test_one_bad_run_does_not_confirm_itself_by_a_clean_one() -> None:
 
 
 def test_a_run_that_got_worse_is_seen_beyond_doubt_only() -> None:
-    before = [one.measured for one in quiet("a")]
-    assert departure([latency()], one_run(0.5), before, RULE) == "it got worse"
-    assert departure([latency()], one_run(0.06), before, RULE) is None
-    assert departure([latency()], one_run(-0.5), before, RULE) is None
+    assert departure([latency()], sides(0.5), RULE) == "it got worse"
+    assert departure([latency()], sides(0.02), RULE) is None
+    assert departure([latency()], sides(-0.5), RULE) is None
+
+
+@pytest.mark.parametrize("change", [0.5, 0.06, -0.4])
+def test_a_run_leaves_the_level_when_it_is_told_to_have_got_worse(change: float) -> None:
+    (found,), _ = compared([latency()], sides(change), RULE)
+    assert (departure([latency()], sides(change), RULE) is not None) == (found.state == "regressed")
 
 
 @pytest.mark.parametrize("change", [0.5, -0.4])
 @pytest.mark.parametrize("services", [SERVICES, SERVICES[:3]])
 def test_a_run_whose_environment_moved_does_not_stand_for_the_level(change: float, services: tuple[str, ...]) -> None:
     asked = [latency(service) for service in services]
-    before = [one.measured for one in quiet(*services)]
     _, findings = compared(asked, sides(change, services=services), RULE)
-    moved = departure(asked, one_run(change, *services), before, RULE)
+    moved = departure(asked, sides(change, services=services), RULE)
     assert moved == ("its environment moved" if findings else None)
     assert bool(findings) == (len(services) > 3 or change > 0)
+
+
+def test_the_environment_excuses_only_what_moved_as_much() -> None:
+    asked = [latency(service) for service in SERVICES[:3]]
+    nights = quiet(*SERVICES[:3])
+    now = one_run(0.25, *SERVICES[:2]) | one_run(9.0, SERVICES[2])
+    found, findings = compared(asked, Sides([Side("now", now)], nights), RULE)
+    assert [f.code for f in findings] == ["environment_shift"]
+    assert {c.service: c.state for c in found} == {"a": "inconclusive", "b": "inconclusive", "c": "regressed"}
 
 
 @pytest.mark.parametrize(

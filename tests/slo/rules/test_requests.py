@@ -25,7 +25,8 @@ CASES: dict[str, Case] = {
         record(*requests(3, failed=True, status="0"), *requests(3000, service="event")),
         [],
     ),
-    "nothing listens": (record(*refused(90), *requests(10, service="chat")), [("unreachable", "invalid")]),
+    "nothing listens": (record(*refused(95), *requests(5, service="chat")), [("unreachable", "invalid")]),
+    "it comes and goes": (record(*refused(90), *requests(10, service="chat")), [("unreachable", "suspect")]),
     "a few refused connections are failures": (record(*refused(10), *requests(90, service="chat")), []),
     "time-outs were sent": (record(*refused(90, "1050"), *requests(10, service="chat")), [("error_storm", "suspect")]),
     "one cause behind most failures": (

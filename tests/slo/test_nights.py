@@ -1,0 +1,260 @@
+"""What a service is told night after night, on made-up k6 output whose truth is known, through the real ingest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.model import RunMeta
+from data.store import Store
+from slo.model import Comparison, Verdict
+from slo.service import ConfigSource, Service
+from tests.builders import START
+from tests.ingesting import Bench
+
+Times = Callable[[int], float]
+LOAD_S = 20
+KINDS = {
+    "http_req_duration": ("trend", "time"), "http_reqs": ("counter", "default"), "http_req_failed": ("rate", "default"),
+    "grpc_req_duration": ("trend", "time"), "iterations": ("counter", "default"),
+    "dropped_iterations": ("counter", "default"), "iteration_duration": ("trend", "time"), "vus": ("gauge", "default"),
+}  # fmt: skip
+
+
+@dataclass
+class Calls:
+    """Requests to one endpoint: ``n`` in a run, of ``ms`` on average, of which so many fail."""
+
+    service: str | None = "a"
+    name: str = "/a"
+    n: int = 300
+    ms: float = 50.0
+    failing: float = 0.0
+    metric: str = "http_req_duration"
+
+
+@dataclass
+class Nights:
+    """A store under one slo.yaml, into which nights are put."""
+
+    store: Store
+    bench: Bench
+    service: Service
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
+    nights: int = 0
+
+    def put(self, *calls: Calls, iterations: int = 300, noise: float = 0.02, commit: str | None = None) -> str:
+        """A night with these requests; the id of its run."""
+        self.nights += 1
+        start = START + timedelta(days=self.nights)
+        lines = [json.dumps({"type": "Metric", "metric": name, "data": {"name": name, "type": kind, "contains": what}})
+                 for name, (kind, what) in KINDS.items()]  # fmt: skip
+        lines += [_point("vus", start + timedelta(seconds=second), 2.0, {}) for second in range(LOAD_S)]
+        for at in self._times(start, iterations):
+            lines += [_point(name, at, 1.0, {"scenario": "s"}) for name in ("iterations", "iteration_duration")]
+        for one in calls or (Calls(),):
+            lines += self._requests(one, start, noise)
+        said = RunMeta(test="nightly", branch="main", phase="P", exit_code=0, commit=commit)
+        return self.bench.ingest(("\n".join(lines) + "\n").encode(), meta=said).run.id
+
+    def _requests(self, one: Calls, start: datetime, noise: float) -> Iterator[str]:
+        level = one.ms * np.exp(noise * self.random.standard_normal())
+        for at in self._times(start, one.n):
+            failed = bool(self.random.random() < one.failing)
+            tags = {
+                "name": one.name, "method": "GET", "status": "500" if failed else "200", "scenario": "s",
+                "expected_response": str(not failed).lower(),
+            } | ({"service": one.service} if one.service else {})  # fmt: skip
+            yield _point(one.metric, at, float(level * np.exp(0.3 * self.random.standard_normal())), tags)
+            if one.metric == "http_req_duration":
+                yield _point("http_reqs", at, 1.0, tags)
+                yield _point("http_req_failed", at, float(failed), tags)
+
+    def _times(self, start: datetime, n: int) -> Iterator[datetime]:
+        return (start + timedelta(seconds=LOAD_S * (i + 0.5) / n) for i in range(n))
+
+    def verdict(self, *calls: Calls, commit: str | None = None) -> Verdict:
+        """What is said of one more night."""
+        return self.service.verdict(self.put(*calls, commit=commit))
+
+
+def _point(metric: str, at: datetime, value: float, tags: dict[str, str]) -> str:
+    return json.dumps(
+        {"type": "Point", "metric": metric, "data": {"time": at.isoformat(), "value": value, "tags": tags}}
+    )
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Iterator[Callable[..., Nights]]:
+    """Makes a store with some usual nights: ``nights(8, Calls(), objective=...)``."""
+    opened: list[Store] = []
+
+    def make(usual: int, *calls: Calls, objective: str = "", more: str = "") -> Nights:
+        asked = objective or '{service: a, sli: http_req_duration, target: "p(95) < 5000ms"}'
+        slo = tmp_path / "slo.yaml"
+        slo.write_text(f"version: 1\n{more}\nphases:\n  - id: P\n    objectives:\n      - {asked}\n")
+        store = Store(tmp_path / "var")
+        opened.append(store)
+        made = Nights(store, Bench(store, tmp_path), Service(store, ConfigSource([slo])))
+        for _ in range(usual):
+            made.put(*calls)
+        return made
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+def one(verdict: Verdict, stat: str = "p(95)", service: str | None = "a", sli: str = "http_req_duration") -> Comparison:
+    return next(c for c in verdict.comparisons if (c.service, c.sli, c.stat) == (service, sli, stat))
+
+
+def test_a_rarely_called_new_endpoint_does_not_switch_off_the_comparison(nights: Callable[..., Nights]) -> None:
+    lab = nights(6)
+    for _ in range(2):
+        told = lab.verdict(Calls(ms=200, failing=0.05), Calls(name="/new", n=6, ms=30))
+        assert told.verdict == "warn"
+        assert one(told).state == "regressed"
+
+
+def test_of_another_mixture_the_endpoints_that_both_have_are_compared(nights: Callable[..., Nights]) -> None:
+    told = nights(6).verdict(Calls(ms=200), Calls(name="/new", n=100, ms=30))
+    assert one(told).state == "not_comparable"
+    assert one(told, sli="http_req_duration{method:GET, name:/a}").state == "regressed"
+    assert told.verdict == "warn"
+
+
+def test_an_endpoint_that_is_gone_stays_suspect_until_somebody_accepts_it(nights: Callable[..., Nights]) -> None:
+    lab = nights(3, Calls(), Calls(name="/b", n=100))
+    told = [lab.verdict() for _ in range(5)]
+    assert {one.verdict for one in told} == {"inconclusive"}
+    assert {"endpoint_missing"} <= {f.code for f in told[-1].measurement.findings}
+
+
+def test_requests_without_a_service_are_compared_too(nights: Callable[..., Nights]) -> None:
+    told = nights(6, Calls(), Calls(None, "/plain")).verdict(Calls(), Calls(None, "/plain", ms=250, failing=0.3))
+    assert told.verdict == "warn"
+    assert one(told, "rate", None, "http_req_failed").state == "regressed"
+
+
+@pytest.mark.parametrize(
+    ("other", "sli"),
+    [
+        (Calls(metric="grpc_req_duration"), "grpc_req_duration"),
+        (Calls(name="/b", n=100), '"http_req_duration{name:/b}"'),
+    ],
+    ids=["another metric", "one endpoint"],
+)
+def test_what_an_objective_saw_get_worse_does_not_become_the_usual(
+    nights: Callable[..., Nights], other: Calls, sli: str
+) -> None:
+    objective = f'{{service: a, sli: {sli}, target: "p(95) < 5000ms"}}'
+    lab = nights(5, Calls(), other, objective=objective, more="baseline: {runs: 4}")
+    assert {lab.verdict(Calls(), replace(other, ms=150)).verdict for _ in range(5)} == {"warn"}
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_short_baseline_remembers_a_regression(nights: Callable[..., Nights], runs: int) -> None:
+    lab = nights(5, more=f"baseline: {{runs: {runs}}}")
+    assert {lab.verdict(Calls(ms=250)).verdict for _ in range(4)} == {"warn"}
+
+
+def test_runs_that_broke_do_not_hide_the_good_ones_before_them(nights: Callable[..., Nights]) -> None:
+    lab = nights(4, more="baseline: {runs: 1}")
+    for _ in range(40):
+        lab.put(Calls(failing=0.9))
+    assert one(lab.verdict(Calls(ms=400))).state == "regressed"
+
+
+def test_a_handful_of_requests_is_not_compared(nights: Callable[..., Nights]) -> None:
+    few = Calls("b", "/few", n=12)
+    lab = nights(4, Calls(), few)
+    told = [lab.verdict(Calls(), few) for _ in range(3)]
+    assert {one(verdict, service="b").state for verdict in told} == {"not_comparable"}
+    assert "too few" in one(told[0], service="b").reason
+    assert one(lab.verdict(Calls(ms=100), few)).state == "regressed", "and does not blunt the others"
+
+
+def test_runs_of_one_commit_under_other_load_are_no_repeats(nights: Callable[..., Nights]) -> None:
+    lab = nights(5)
+    for _ in range(2):
+        lab.put(Calls(n=1500, ms=110), iterations=1500, commit="new")
+    told = lab.verdict(commit="new")
+    assert told.verdict == "pass", told.reasons
+    assert one(told).repeats == ()
+
+
+def test_where_all_earlier_runs_are_of_this_commit_it_says_so(nights: Callable[..., Nights]) -> None:
+    lab = nights(0)
+    for _ in range(3):
+        lab.put(commit="same")
+    (finding,) = [f for f in lab.verdict(commit="same").measurement.findings if f.code == "no_baseline"]
+    assert "of the same commit" in finding.message
+
+
+def test_latency_that_is_better_because_requests_fail_is_no_improvement(nights: Callable[..., Nights]) -> None:
+    lab = nights(6)
+    told = lab.verdict(Calls(n=180), Calls(n=120, ms=5, failing=1.0))
+    assert one(told, "rate", sli="http_req_failed").state == "regressed"
+    assert "improved" not in {c.state for c in told.comparisons if c.unit == "ms"}
+
+
+def test_an_endpoint_that_its_service_hides_is_the_answer_of_a_comparison(nights: Callable[..., Nights]) -> None:
+    lab = nights(8, Calls(), Calls(name="/rare", n=60, ms=10))
+    run = lab.put(Calls(), Calls(name="/rare", n=60, ms=25))
+    assert {c.state for c in lab.service.verdict(run).comparisons} == {"inconclusive"}
+    told = lab.service.compare(run)
+    assert told.outcome == "regressed"
+    assert "http_req_duration{method:GET, name:/rare} p(95)" in told.sentence
+
+
+def test_a_service_that_comes_and_goes_fails_rather_than_cannot_be_told(nights: Callable[..., Nights]) -> None:
+    lab = nights(3, objective='{service: a, sli: http_req_failed, target: "rate < 5%"}')
+    assert lab.verdict(Calls(failing=0.4)).verdict == "fail"
+    assert lab.verdict(Calls(failing=0.6)).verdict == "fail"
+
+
+def test_a_run_that_dropped_no_iteration_meets_an_objective_about_it(nights: Callable[..., Nights]) -> None:
+    lab = nights(1, objective='{sli: dropped_iterations, target: "count < 10"}')
+    assert lab.verdict().verdict == "pass"
+
+
+def test_an_early_bad_night_does_not_blunt_all_that_follow(nights: Callable[..., Nights]) -> None:
+    lab = nights(1)
+    lab.put(Calls(ms=150))
+    for _ in range(6):
+        lab.put()
+    told = lab.verdict(Calls(ms=80))
+    assert one(told).state == "regressed"
+    assert told.baseline
+    assert "beside the runs after it" in dict(told.baseline.left_out).get(list(told.baseline.left_out)[-1][0], "")
+
+
+def test_a_nightly_that_died_before_it_called_a_service_speaks_for_it(nights: Callable[..., Nights]) -> None:
+    lab = nights(2, Calls(), Calls("b", "/b"))
+    lab.put(Calls(n=3), iterations=1)
+    (row,) = [row for row in lab.service.overview("P").services if row.service == "a"]
+    assert row.state == "inconclusive"
+    lab.put(Calls("b", "/b"))
+    (row,) = [row for row in lab.service.overview("P").services if row.service == "a"]
+    assert row.state == "inconclusive", "the newest run of its test has nothing of it"
+
+
+def test_the_overview_of_a_branch_without_runs_says_so(nights: Callable[..., Nights]) -> None:
+    told = nights(1).service.overview("P", branch="nosuch")
+    assert told.sentence == "No run of branch nosuch is stored."
+
+
+def test_history_and_verdict_agree_on_what_can_be_believed(nights: Callable[..., Nights]) -> None:
+    lab = nights(3, Calls(), Calls(name="/b", n=100))
+    broken = lab.put()
+    history = lab.service.history("a", "P")
+    points = {point.run_id: point.valid for sli in history.slis for point in sli.points}
+    assert points[broken] is False
+    assert all(valid for run, valid in points.items() if run != broken)
