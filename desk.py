@@ -86,7 +86,8 @@ class Desk:
         """Keep a decision about a run, by its id or the beginning of it.
 
         Raises:
-            BadRequest: there is no reason, the id could mean several runs, or the run cannot be a baseline.
+            BadRequest: there is no reason, the id could mean several runs, the run cannot be a baseline, or there is
+                nothing to take back.
             NotFound: there is no such run.
         """
         if not reason.strip():
@@ -94,6 +95,10 @@ class Desk:
         decision = Decision(self.service.run(run_id).id, kind, reason.strip(), datetime.now(UTC))
         if kind in {"pinned", "started"}:
             self.service.require_believed(decision.run_id)
+        if undoes := {"restored": {"invalidated"}, "released": {"pinned", "started"}}.get(kind):
+            own = [one.kind for one in self.service.decisions(decision.run_id) if one.kind in {*undoes, kind}]
+            if own[:1] in ([], [kind]):
+                raise BadRequest(f"run {decision.run_id} is not {' or '.join(sorted(undoes))}: nothing to take back")
         self._store.decide(decision)
         return decision
 

@@ -98,11 +98,11 @@ def overview(document: Overview) -> RenderableType:
     rows = (
         (
             GLYPHS[row.state], row.service, state_word(row.state), numbers.duration_ms(row.p95_ms),
-            numbers.ratio(row.failed_ratio), row.reason,
+            numbers.ratio(row.failed_ratio), row.run.id if row.run else numbers.MISSING, row.reason,
         )
         for row in document.services
     )  # fmt: skip
-    evidence = table("|service|state|p95>|failed>|why", rows)
+    evidence = table("|service|state|p95>|failed>|run|why", rows)
     return Group(headline(document.state, document.sentence), Text(), evidence)
 
 
@@ -122,13 +122,17 @@ def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]
     what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
     several = len(named) > 1
     what = what or "the run"
-    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else "but got worse"
+    worse = [one for one in document.comparisons if one.state == "regressed"]
+    how = "but may have got worse" if worse and all(one.suspected for one in worse) else "but got worse"
+    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else how
     yield headline(document.verdict, _sentence(document.verdict, what, document.phase, how, several=several))
     yield about(run)
     yield Text()
-    for reason in document.reasons[:_MOST_REASONS]:
+    fits = len(document.reasons) <= _MOST_REASONS + 1  # a line that says "one more" is as long as that one
+    reasons = document.reasons if fits else document.reasons[:_MOST_REASONS]
+    for reason in reasons:
         yield paragraph(reason)
-    if (more := len(document.reasons) - _MOST_REASONS) > 0:
+    if (more := len(document.reasons) - len(reasons)) > 0:
         yield Text(f"  and {numbers.things(more, 'more reason')}", style="dim")
     yield Text()
     findings = [found for found in document.measurement.findings if found.code not in compared.TOLD]
@@ -157,7 +161,8 @@ def _evidence(document: Verdict, *, everything: bool) -> Iterator[RenderableType
         yield Text()
         yield _objectives(shown)
     if hidden := len(objectives) - len(shown):
-        told = f"{'and ' if shown else ''}{hidden} of {numbers.things(len(objectives), 'objective')} met (--all)"
+        met = "look met, which is not proven" if document.verdict == "inconclusive" else "met"
+        told = f"{'and ' if shown else ''}{hidden} of {numbers.things(len(objectives), 'objective')} {met} (--all)"
         yield Text(f"  {told}", style="dim")
 
 

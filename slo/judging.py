@@ -116,7 +116,7 @@ class Judging:
             scope=scope,
             out_of_scope=len(phase.objectives) - len(asked),
             judged_at=self._clock(),
-            notes=tuple(_notes(book.evidence.invalidated(run.id), phase)),
+            notes=tuple(_notes(run, book.evidence.invalidated(run.id), phase)),
             baseline=book.baseline_ref(found.past),
         )
 
@@ -171,7 +171,11 @@ class Book:
 
     def _asked_of(self, run: Run, shape: Shape, before: Sequence[Shape], phase: Phase | None) -> list[Asked]:
         scope = scope_of(run_ref(run), phase)[1] if phase else None
-        return [*asked_of(phase, shape, run.services, scope), *asked_instead(shape, before)]
+        of = (run.meta.service,) if run.meta.service else run.services
+        return [
+            *asked_of(phase, shape, of, scope),
+            *(one for one in asked_instead(shape, before) if one.sli.service in of),
+        ]
 
     def judgement(self, run: Run, asked: Sequence[Asked], past: Past, *, moved: bool = False) -> Judgement:
         """A run beside its past; ``moved``: it is known already that its environment did."""
@@ -259,9 +263,13 @@ def _named_in_doubt(past: Past) -> Finding:
     )  # fmt: skip
 
 
-def _notes(invalidated: str | None, phase: Phase) -> list[str]:
-    taken = f"this run was invalidated: {invalidated}; no later run is compared with it"
-    return [*([taken] if invalidated is not None else []), *left_open([phase])]
+def _notes(run: Run, invalidated: str | None, phase: Phase) -> list[str]:
+    notes = []
+    if invalidated is not None:
+        notes.append(f"this run was invalidated: {invalidated}; no later run is compared with it")
+    if run.meta.service and (others := sorted({*run.services} - {run.meta.service})):
+        notes.append(f"uploaded for {run.meta.service}, so {', '.join(others)} in it are not judged")
+    return [*notes, *left_open([phase])]
 
 
 def _row(verdict: Verdict) -> StoredVerdict:

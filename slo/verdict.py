@@ -77,7 +77,7 @@ def next_steps(
             return (*steps, *_what_changed(comparisons, run_id))
         case "fail":
             missed = [o for o in objectives if o.state == "missed"]
-            return (*dict.fromkeys(remedies), *_where_to_look(missed))
+            return (*dict.fromkeys(remedies), *_where_to_look(missed, run_id))
 
 
 def _what_changed(comparisons: Sequence[Comparison], run_id: str) -> list[str]:
@@ -113,12 +113,13 @@ def covers(run: RunRef, service: str | None, tested: Container[str] = ()) -> boo
     return service is None or service in run.services or service in tested
 
 
-def _where_to_look(missed: Sequence[ObjectiveResult]) -> list[str]:
+def _where_to_look(missed: Sequence[ObjectiveResult], run_id: str) -> list[str]:
     """Requests are broken down by endpoint and cause; of anything else only its own number is known."""
     http = [o for o in missed if o.sli.startswith("http_req")]
     steps = []
     if http:
-        steps.append(f"look at the endpoints of {', '.join(sorted({o.service or 'the system' for o in http}))}")
+        services = ", ".join(sorted({o.service or "the system" for o in http}))
+        steps.append(f"look at the endpoints of {services}: `phasegate compare {run_id}`")
     if other := [o for o in missed if o not in http]:
         steps.append(f"find out in the script what it counts as {_names(other)}")
     return steps

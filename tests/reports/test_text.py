@@ -119,9 +119,9 @@ def test_the_headline_names_the_services_that_it_is_about(
 
 
 def test_counts_agree_with_their_nouns() -> None:
-    one = verdict("pass", MET, run=replace(RUN, requests=1), out_of_scope=1, reasons=tuple("abcdef"))
+    one = verdict("pass", MET, run=replace(RUN, requests=1), out_of_scope=1, reasons=tuple("abcdefg"))
     told = written(text.verdict(one))
-    for words in ("1 request in 20.0 s", "1 objective of other services", "and 1 more reason\n"):
+    for words in ("1 request in 20.0 s", "1 objective of other services", "and 2 more reasons\n"):
         assert words in told.replace(" \n", "\n")
 
 

@@ -208,7 +208,7 @@ def test_latency_that_is_better_because_requests_fail_is_no_improvement(nights: 
 def test_an_endpoint_that_its_service_hides_is_the_answer_of_a_comparison(nights: Callable[..., Nights]) -> None:
     lab = nights(8, Calls(), Calls(name="/rare", n=60, ms=10))
     run = lab.put(Calls(), Calls(name="/rare", n=60, ms=25))
-    assert {c.state for c in lab.service.verdict(run).comparisons} == {"inconclusive"}
+    assert "regressed" not in {c.state for c in lab.service.verdict(run).comparisons}
     told = lab.service.compare(run)
     assert told.outcome == "regressed"
     assert "http_req_duration{method:GET, name:/rare} p(95)" in told.sentence
