@@ -19,6 +19,7 @@ import typer
 
 import logs
 from api.client import RemoteDesk
+from cli_gate import gate
 from cli_options import (
     AllOption,
     BranchOption,
@@ -63,6 +64,7 @@ slo_app = typer.Typer(no_args_is_help=True, help="Work on slo.yaml.")
 app.add_typer(slo_app, name="slo")
 app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
+app.command()(gate)
 
 
 @app.command()

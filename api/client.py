@@ -15,6 +15,7 @@ from data.facts import pairs_of
 from data.model import Decision
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
+from slo.gate import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
 
 if TYPE_CHECKING:
@@ -161,6 +162,18 @@ class RemoteService:
     def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
         """Which services are ready for a phase?"""
         return self._get(Overview, "overview", phase=phase, environment=environment, branch=branch)
+
+    def gate(self, phase: str, version: str, environment: str | None = None) -> GateDecision:
+        """May a version enter a phase?"""
+        return self._get(GateDecision, "gate", phase=phase, version=version, environment=environment)
+
+    def gate_replay(self, decision_id: str) -> GateDecision:
+        """A decision of a gate made again, from what it rested on."""
+        return self._get(GateDecision, _path("gates", decision_id))
+
+    def gates(self, limit: int = 50) -> tuple[GateDecision, ...]:
+        """What gates decided, newest first."""
+        return self._get(tuple[GateDecision, ...], "gates", limit=limit)
 
     def config_report(self) -> ConfigReport | None:
         """The slo.yaml that the server judges by."""

@@ -27,6 +27,7 @@ from desk import Desk, labels
 from ingest.service import Upload
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
+from slo.gate import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 
 GetDesk = Callable[[], Desk]
@@ -99,7 +100,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         redoc_url=None,
         responses=_ERRORS,
     )
-    for questions in (_questions(get_desk), _comparisons(get_desk)):
+    for questions in (_questions(get_desk), _gates(get_desk), _comparisons(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
     api.include_router(_changes(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
@@ -146,6 +147,29 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     @router.get("/slo", summary="The slo.yaml in force, in figures")
     def slo() -> ConfigReport | None:
         return get_desk().service.config_report()
+
+    return router
+
+
+def _gates(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/gate", summary="May a version enter a phase?")
+    def gate(
+        phase: Annotated[str, Query(max_length=200)],
+        version: Annotated[str, Query(max_length=200)],
+        environment: _Text = None,
+    ) -> GateDecision:
+        """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one."""
+        return get_desk().service.gate(phase, version, environment)
+
+    @router.get("/gates", summary="What gates decided, newest first")
+    def gates(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> tuple[GateDecision, ...]:
+        return get_desk().service.gates(limit)
+
+    @router.get("/gates/{decision}", summary="A decision made again from what it rested on")
+    def gate_replay(decision: str) -> GateDecision:
+        return get_desk().service.gate_replay(decision)
 
     return router
 

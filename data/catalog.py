@@ -155,6 +155,20 @@ class StoredVerdict:
 
 
 @dataclass(frozen=True)
+class StoredGate:
+    """One row of ``gate_decisions``: what a gate decided (``document``), and what that rests on, both as JSON text."""
+
+    id: str
+    phase: str
+    version: str
+    environment: str | None
+    decision: str
+    decided_at: datetime
+    document: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class StoredConfig:
     """One row of ``slo_configs``: the text of a slo.yaml that something was judged by."""
 
@@ -227,6 +241,25 @@ def remember_config(connection: sa.Connection, config: StoredConfig) -> None:
     """Keep a slo.yaml, once for each digest."""
     if connection.scalar(sa.select(slo_configs.c.digest).where(slo_configs.c.digest == config.digest)) is None:
         connection.execute(slo_configs.insert(), [asdict(config)])
+
+
+def read_config(connection: sa.Connection, digest: str) -> StoredConfig | None:
+    """The slo.yaml with this digest, if something was judged by it."""
+    row = connection.execute(sa.select(slo_configs).where(slo_configs.c.digest == digest)).mappings().first()
+    return None if row is None else StoredConfig(**row)
+
+
+def add_gate(connection: sa.Connection, gate: StoredGate) -> None:
+    """Keep a decision, once for the same evidence."""
+    if connection.scalar(sa.select(gate_decisions.c.id).where(gate_decisions.c.id == gate.id)) is None:
+        connection.execute(gate_decisions.insert(), [asdict(gate)])
+
+
+def read_gates(connection: sa.Connection, prefix: str = "", limit: int | None = None) -> list[StoredGate]:
+    """Decisions whose id begins so, newest first."""
+    found = sa.select(gate_decisions).where(gate_decisions.c.id.startswith(prefix, autoescape=True))
+    found = found.order_by(gate_decisions.c.decided_at.desc(), gate_decisions.c.id).limit(limit)
+    return [StoredGate(**row) for row in connection.execute(found).mappings()]
 
 
 def run_ids(connection: sa.Connection, prefix: str = "", limit: int | None = 10) -> list[str]:

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from data.catalog import RunFilter, StoredAssessment, StoredConfig, StoredMeasurement, StoredVerdict, Test
+    from data.catalog import (
+        RunFilter,
+        StoredAssessment,
+        StoredConfig,
+        StoredGate,
+        StoredMeasurement,
+        StoredVerdict,
+        Test,
+    )
     from data.model import Decision, Run, RunMeta, RunRecord
 
 SHORTEST_PREFIX = 4
@@ -235,6 +243,24 @@ class Store:
             catalog.remember_config(connection, config)
             if self._changes == since:
                 catalog.add_new(connection, catalog.verdicts, [asdict(one) for one in verdicts])
+
+    # -- gates --------------------------------------------------------------------------------------------------
+
+    def add_gate(self, gate: StoredGate, config: StoredConfig) -> None:
+        """Keep what a gate decided, once for the same evidence, and the slo.yaml that it rests on."""
+        with self._write() as connection:
+            catalog.remember_config(connection, config)
+            catalog.add_gate(connection, gate)
+
+    def gates(self, prefix: str = "", limit: int | None = None) -> list[StoredGate]:
+        """Decisions of gates whose id begins so, newest first."""
+        with self._read() as connection:
+            return catalog.read_gates(connection, prefix, limit)
+
+    def config(self, digest: str) -> StoredConfig | None:
+        """The slo.yaml with this digest, if something was judged by it."""
+        with self._read() as connection:
+            return catalog.read_config(connection, digest)
 
     # -- inside -------------------------------------------------------------------------------------------------
 

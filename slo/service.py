@@ -13,6 +13,8 @@ from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.config import load_config
 from slo.evidence import Evidence
+from slo.gate import GateQuestion
+from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, RunView
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
+    from slo.gate import GateDecision
     from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
 
 HISTORY = 20
@@ -83,6 +86,7 @@ class Service:
         self._store = store
         self._config = config
         self._judging = Judging(store, clock)
+        self._gates = Gates(store, self._judging, clock)
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
@@ -233,6 +237,26 @@ class Service:
         """What was decided about a run, or about all of them, newest first."""
         known = self._store.find_run(run_id).id if run_id is not None else None
         return tuple(reversed(self._store.decisions(known)))
+
+    def gate(self, phase: str, version: str, environment: str | None = None) -> GateDecision:
+        """May a version enter a phase? The decision is kept with all that it rests on.
+
+        Raises:
+            BadRequest: no version is named.
+            NotFound: there is no slo.yaml, or it has no such phase.
+        """
+        if not version:
+            raise BadRequest("a gate is asked about a version", help="name it: --version, or ?version=")
+        config = self._config.require()
+        return self._gates.decide(GateQuestion(phase, version, environment), config, self._config.text(config.digest))
+
+    def gate_replay(self, decision_id: str) -> GateDecision:
+        """A decision of a gate made again, from what it rested on."""
+        return self._gates.replay(decision_id)
+
+    def gates(self, limit: int = 50) -> tuple[GateDecision, ...]:
+        """What gates decided, newest first."""
+        return self._gates.decisions(limit)
 
     def config_report(self) -> ConfigReport | None:
         """What the slo.yaml in force says, in figures; ``None`` where there is none."""

@@ -22,9 +22,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
     "cli_options": {"api.client", "desk", "reports", "settings", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
+    "cli_gate": {"cli_options", "reports", "slo", *VALUES},
     # `serve` leaves the server's address in the store, for whoever meets it locked.
     "cli": {
         "api.client",
+        "cli_gate",
         "cli_options",
         "cli_runs",
         "data.store.announce_server",

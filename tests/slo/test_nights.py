@@ -49,7 +49,14 @@ class Nights:
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     nights: int = 0
 
-    def put(self, *calls: Calls, iterations: int = 300, noise: float = 0.02, commit: str | None = None) -> str:
+    def put(
+        self,
+        *calls: Calls,
+        iterations: int = 300,
+        noise: float = 0.02,
+        commit: str | None = None,
+        meta: RunMeta | None = None,
+    ) -> str:
         """A night with these requests; the id of its run."""
         self.nights += 1
         start = START + timedelta(days=self.nights)
@@ -60,7 +67,7 @@ class Nights:
             lines += [_point(name, at, 1.0, {"scenario": "s"}) for name in ("iterations", "iteration_duration")]
         for one in calls or (Calls(),):
             lines += self._requests(one, start, noise)
-        said = RunMeta(test="nightly", branch="main", phase="P", exit_code=0, commit=commit)
+        said = meta or RunMeta(test="nightly", branch="main", phase="P", exit_code=0, commit=commit)
         return self.bench.ingest(("\n".join(lines) + "\n").encode(), meta=said).run.id
 
     def _requests(self, one: Calls, start: datetime, noise: float) -> Iterator[str]:

@@ -1,0 +1,148 @@
+"""Decisions of gates for people: in a terminal, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from reports.layout import GLYPHS, ending, headline, next_steps, one_line, paragraph, state_word, table
+from slo import numbers
+from slo.model import EXIT_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from slo.gate import GateCheck, GateDecision
+
+MOST_CHARACTERS = 60_000
+"""Of a Markdown comment; GitHub takes 65,536, GitLab more."""
+
+_MOST_REASONS = 12
+_MEANING = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
+_GLYPHS = GLYPHS | {"unknown": "?"}
+
+
+def gate(decision: GateDecision, *, everything: bool) -> RenderableType:
+    """The answer first, then why, what was asked, and what to do."""
+    return Group(*_gate(decision, everything=everything))
+
+
+def gates(decisions: Sequence[GateDecision]) -> RenderableType:
+    """What was decided, newest first."""
+    if not decisions:
+        return Text("No gate has decided anything yet. `phasegate gate --phase P --version V` asks one.")
+    return table(
+        "decision|when|phase|version|environment||answer",
+        (
+            (
+                one.id, numbers.timestamp(one.decided_at), one.question.phase, one.question.version,
+                one.question.environment or numbers.MISSING, GLYPHS[one.decision], state_word(one.decision),
+            )
+            for one in decisions
+        ),
+    )  # fmt: skip
+
+
+def markdown(decision: GateDecision) -> str:
+    """A comment for a pull request; its first line is a mark by which it is found and updated.
+
+    Never more than :data:`MOST_CHARACTERS`: the decisive checks come first, and what is left out is counted.
+    """
+    head = [
+        f"<!-- phasegate gate {escape(decision.question.phase)} -->",
+        f"### {GLYPHS[decision.decision]} {decision.decision.upper()}: {_plain(_sentence(decision))}",
+        "",
+        *(f"- {_plain(reason)}" for reason in decision.reasons[:_MOST_REASONS]),
+    ]
+    if (more := len(decision.reasons) - _MOST_REASONS) > 0:
+        head.append(f"- and {numbers.things(more, 'more reason')}")
+    tail = [*_section("Next", decision.next_steps[:_MOST_REASONS]), *_section("Verify", decision.verification)]
+    if decision.rollback:
+        tail += ["", f"**Rollback:** {_plain(decision.rollback)}"]
+    tail += ["", f"<sub>{_plain(_about(decision))}</sub>", ""]
+    rows = [
+        f"| {_GLYPHS[c.state]} {_word(c.state)} | {_plain(_name(c))} | {_plain(c.reason)} |" for c in decision.checks
+    ]
+    left = MOST_CHARACTERS - sum(len(line) + 1 for line in (*head, *tail)) - 200
+    kept = []
+    for row in rows:
+        left -= len(row) + 1
+        if left < 0:
+            break
+        kept.append(row)
+    cut = [f"\n{len(rows) - len(kept)} more checks are not shown."] if len(kept) < len(rows) else []
+    summary = f"<details><summary>{numbers.things(len(rows), 'check')}</summary>"
+    body = ["", summary, "", "| | what | why |", "|---|---|---|", *kept, *cut, "", "</details>"]
+    return "\n".join([*head, *body, *tail])
+
+
+def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableType]:
+    yield headline(decision.decision, _sentence(decision))
+    yield paragraph(_about(decision), style="dim")
+    yield Text()
+    for reason in decision.reasons[:_MOST_REASONS]:
+        yield paragraph(reason, indent=4)
+    if (more := len(decision.reasons) - _MOST_REASONS) > 0:
+        yield Text(f"  and {numbers.things(more, 'more reason')}", style="dim")
+    yield Text()
+    shown = [c for c in decision.checks if everything or c.state != "met"]
+    if shown:
+        yield table(
+            "|state|what|why", ((_GLYPHS[c.state], _word(c.state), _name(c), c.reason) for c in shown), indent=2
+        )
+    if hidden := len(decision.checks) - len(shown):
+        met = f"{hidden} of {numbers.things(len(decision.checks), 'check')} met (--all)"
+        yield Text(f"  {'and ' if shown else ''}{met}", style="dim")
+    if decision.rollback:
+        yield paragraph(f"roll back  {decision.rollback}", indent=13)
+    yield from (paragraph(f"verify     {step}", indent=13) for step in decision.verification)
+    yield from next_steps(decision.next_steps)
+    yield Text()
+    yield ending(decision.decision, EXIT_CODES[decision.decision])
+
+
+def _sentence(decision: GateDecision) -> str:
+    asked = decision.question
+    phase = f"phase {asked.phase}" + (f" ({decision.title})" if decision.title else "")
+    match decision.decision:
+        case "pass":
+            return f"version {asked.version} may enter {phase}"
+        case "warn":
+            return f"version {asked.version} may enter {phase}, but look at this first"
+        case "fail":
+            return f"version {asked.version} may not enter {phase}"
+        case "inconclusive":
+            return f"nobody can tell whether version {asked.version} may enter {phase}"
+
+
+def _about(decision: GateDecision) -> str:
+    where = f" in {decision.question.environment}" if decision.question.environment else ""
+    runs = f"{numbers.things(len(decision.runs), 'run')}{where}"
+    return (
+        f"decision {decision.id}, {numbers.timestamp(decision.decided_at)}: {runs}, "
+        f"{numbers.ratio(decision.coverage)} of the objectives met, score {decision.score:.0f} of 100"
+    )
+
+
+def _name(check: GateCheck) -> str:
+    where = f"{check.service} " if check.service else ""
+    return f"{where}{check.about}{' (key)' if check.key else ''}"
+
+
+def _word(state: str) -> str:
+    return state.upper().replace("_", " ")
+
+
+def _section(title: str, steps: Sequence[str]) -> list[str]:
+    return ["", f"**{title}:**", "", *(f"- {_plain(step)}" for step in steps)] if steps else []
+
+
+def _plain(words: str) -> str:
+    """Words as Markdown that shows them and nothing else; nobody is notified by an ``@``."""
+    return _MEANING.sub(r"\\\1", escape(one_line(words), quote=False)).replace("@", "@\N{ZERO WIDTH SPACE}")

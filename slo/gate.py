@@ -1,0 +1,278 @@
+"""May a version enter a phase? What a gate rests on, and what that adds up to: the same evidence, the same answer.
+
+A phase is entered when the phases before it are passed, every entry criterion holds, the newest run of the version that
+speaks for each service can be believed and meets its objectives, and enough of them are met. Nothing that is missing is
+taken for met, and what is proven to be missed outranks what cannot be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from slo import numbers
+from slo.findings import concerns, state_of
+from slo.model import Verdict, VerdictState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from slo.criterion import Answer, Criterion
+    from slo.model import Comparison, ObjectiveResult
+    from slo.plan import Objective, Phase
+
+CheckKind = Literal["phase", "entry", "run", "measurement", "objective", "coverage", "regression"]
+CheckState = Literal["met", "at_risk", "missed", "unknown"]
+
+GATE_SCHEMA = 1
+_PASSED: dict[VerdictState, str] = {
+    "pass": "is passed", "warn": "is passed, with a warning", "fail": "is not passed", "inconclusive": "cannot be told",
+}  # fmt: skip
+_SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "unknown": 0.0}
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One thing that a gate asks, and what became of it. ``about`` is its name, ``runs`` are those it was seen in."""
+
+    kind: CheckKind
+    about: str
+    state: CheckState
+    reason: str
+    service: str | None = None
+    key: bool = False
+    weight: float = 1.0
+    runs: tuple[str, ...] = ()
+    next_step: str = ""
+
+
+@dataclass(frozen=True)
+class GateQuestion:
+    """May this version enter this phase, as seen in an environment (``None``: in any)?"""
+
+    phase: str
+    version: str
+    environment: str | None = None
+
+
+@dataclass(frozen=True)
+class GateEvidence:
+    """All that a decision rests on: the verdicts of the newest runs, and the decisions about the phases before.
+
+    ``runs`` maps a service (empty: the whole system) to the index of its verdict in ``verdicts``. It is kept with the
+    decision, and with slo.yaml (``config_digest``) gives it again.
+    """
+
+    question: GateQuestion
+    config_digest: str
+    verdicts: tuple[Verdict, ...]
+    runs: dict[str, int]
+    earlier: tuple[GateDecision, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """The answer of a gate, with every check, the decisive ones first.
+
+    ``coverage`` is the share of the objectives that are met; ``score`` the same by weight, in per cent, where one at
+    risk counts half. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
+    """
+
+    schema: int
+    id: str
+    question: GateQuestion
+    title: str
+    decision: VerdictState
+    reasons: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    checks: tuple[GateCheck, ...]
+    coverage: float
+    score: float
+    config_digest: str
+    rule_version: int
+    runs: tuple[str, ...]
+    rollback: str | None = None
+    verification: tuple[str, ...] = ()
+    decided_at: datetime | None = None
+
+
+def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version: int) -> GateDecision:
+    """What the evidence adds up to."""
+    asked = [*_objectives(evidence, phase)]
+    coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
+    checks = [*_earlier(evidence, phase), *_entries(evidence, phase), *_measured(evidence), *asked]
+    checks += [*_coverage(asked, phase), *_regressions(evidence)]
+    enough = any(c.kind == "coverage" and c.state == "met" for c in checks)
+    missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
+    unknown = [c for c in checks if c.state == "unknown"]
+    weak = [c for c in checks if c.state in {"missed", "at_risk"}]
+    decision: VerdictState = "pass"
+    told = [c for c in checks if c.kind in {"phase", "entry", "coverage"}] or checks
+    if missed:
+        decision, told = "fail", [*missed, *unknown]
+    elif unknown:
+        decision, told = "inconclusive", unknown
+    elif weak:
+        decision, told = "warn", weak
+    steps = [c.next_step for c in told if c.next_step and decision != "pass"]
+    total = sum(c.weight for c in asked)
+    return GateDecision(
+        schema=GATE_SCHEMA, id=gate_id, question=evidence.question, title=phase.title, decision=decision,
+        reasons=_reasons(told), next_steps=tuple(dict.fromkeys(steps)),
+        checks=tuple(sorted(checks, key=lambda c: ("missed", "unknown", "at_risk", "met").index(c.state))),
+        coverage=coverage, score=100 * sum(_SCORES[c.state] * c.weight for c in asked) / total if total else 0.0,
+        config_digest=evidence.config_digest, rule_version=rule_version,
+        runs=tuple(dict.fromkeys(v.run.id for v in evidence.verdicts)),
+        rollback=phase.rollback if decision == "fail" else None,
+        verification=phase.verification if decision != "pass" else (),
+    )  # fmt: skip
+
+
+def _is_covered(check: GateCheck) -> bool:
+    """Is it one of those of which the phase's coverage says how many may be missed? Key objectives may not."""
+    return check.kind == "objective" and not check.key
+
+
+def _told(check: GateCheck) -> str:
+    where = f"{check.service} " if check.service and check.kind != "measurement" else ""
+    return f"{where}{check.about} {check.reason}"
+
+
+def _reasons(told: Sequence[GateCheck]) -> tuple[str, ...]:
+    """Each once; what a finding explains is told by the finding."""
+    causes = [c.reason.partition(": ")[2] for c in told if c.kind == "measurement"]
+    return tuple(
+        dict.fromkeys(_told(c) for c in told if c.kind != "objective" or not any(one in c.reason for one in causes))
+    )
+
+
+def _earlier(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    decided = {one.question.phase: one for one in evidence.earlier}
+    for name in phase.after:
+        one = decided.get(name)
+        state: CheckState = "unknown"
+        if one is not None:
+            state = {"pass": "met", "warn": "met", "fail": "missed"}.get(one.decision, "unknown")  # type: ignore[assignment]
+        reason = "was not decided" if one is None else _PASSED[one.decision]
+        if one is not None and state != "met" and one.reasons:
+            reason += f": {one.reasons[0]}"
+        yield GateCheck(
+            "phase", f"phase {name}", state, reason, runs=one.runs if one else (),
+            next_step="" if state == "met" else f"see why: `phasegate gate --phase {name} "
+            f"--version {evidence.question.version}`",
+        )  # fmt: skip
+
+
+def _entries(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    answers = [_entry(criterion, evidence.verdicts) for criterion in phase.entry]
+    missing = dict.fromkeys(name for answer, _ in answers for name in answer.missing)
+    facts = " ".join(f"--fact {name}=VALUE" for name in missing)
+    for criterion, (answer, runs) in zip(phase.entry, answers, strict=True):
+        state: CheckState = answer.state if answer.state in {"met", "missed"} else "unknown"
+        step = ""
+        if answer.missing:
+            step = f"say with the upload of the runs what was so: `phasegate ingest ... {facts}`"
+        elif state != "met":
+            step = f"put right what `{criterion.text}` asks for, and run the tests again"
+        yield GateCheck("entry", f"`{criterion.text}`", state, answer.reason, runs=runs, next_step=step)
+
+
+def _entry(criterion: Criterion, verdicts: Sequence[Verdict]) -> tuple[Answer, tuple[str, ...]]:
+    """It has to hold in every run that knows all of its facts; where none does, with what all of them know together."""
+    answers = [(criterion.judge(v.run.facts), (v.run.id,)) for v in verdicts]
+    for state in ("missed", "not_evaluable", "met"):
+        if found := [one for one in answers if one[0].state == state]:
+            return found[0]
+    together = {name: fact for v in reversed(verdicts) for name, fact in v.run.facts.items()}
+    return criterion.judge(together), tuple(v.run.id for v in verdicts if v.run.facts)
+
+
+def _measured(evidence: GateEvidence) -> Iterator[GateCheck]:
+    """Can the newest run of each service be believed about it?"""
+    version = evidence.question.version
+    for service, place in evidence.runs.items():
+        verdict = evidence.verdicts[place]
+        findings = [f for f in verdict.measurement.findings if f.severity != "info" and concerns(f, service or None)]
+        for finding in findings:
+            yield GateCheck(
+                "measurement", finding.code, "unknown", f"in run {verdict.run.id}: {finding.message}",
+                service or None, runs=(verdict.run.id,),
+                next_step=finding.remedy or f"run the test of version {version} again",
+            )  # fmt: skip
+
+
+def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    version = evidence.question.version
+    for objective in phase.objectives:
+        name = objective.service or ""
+        about = f"{objective.sli or objective.promql} {objective.target.stat}"
+        if name not in evidence.runs:
+            where = objective.service or "the whole system"
+            yield GateCheck(
+                "run", about, "unknown", f"is not known: no run of version {version} speaks for {where}",
+                objective.service, objective.key, objective.weight,
+                next_step=f"run the test of {where}, and store it with `--version {version}`",
+            )  # fmt: skip
+            continue
+        verdict = evidence.verdicts[evidence.runs[name]]
+        state, reason = _result(next((o for o in verdict.objectives if _same(o, objective)), None), verdict)
+        step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
+        yield GateCheck(
+            "objective", str(objective.sli or objective.promql), state, reason, objective.service, objective.key,
+            objective.weight, (verdict.run.id,), step,
+        )  # fmt: skip
+
+
+def _same(result: ObjectiveResult, objective: Objective) -> bool:
+    asked = objective.service, str(objective.sli or objective.promql), objective.target.text, objective.include
+    return (result.service, result.sli, result.target, result.include) == asked
+
+
+def _result(result: ObjectiveResult | None, verdict: Verdict) -> tuple[CheckState, str]:
+    if result is None:
+        return "unknown", f"was not asked of run {verdict.run.id}"
+    believed = state_of(f for f in verdict.measurement.findings if concerns(f, result.service)) == "valid"
+    match result.state:
+        case "missed" if result.proven or believed:
+            return "missed", result.reason
+        case "met" | "at_risk" if believed:
+            return result.state, result.reason
+        case "met" | "at_risk" | "missed":
+            return "unknown", f"{result.reason}, in a run that cannot be believed"
+        case _:
+            return "unknown", f"is not known: {result.reason}"
+
+
+def _coverage(asked: Sequence[GateCheck], phase: Phase) -> Iterator[GateCheck]:
+    """Enough of the objectives are met, or are not whatever becomes of those that are not known."""
+    if phase.coverage is None or not asked:
+        return
+    sure = sum(c.state in {"met", "at_risk"} for c in asked)
+    unknown = sum(c.state == "unknown" for c in asked)
+    held, best = phase.coverage.holds(sure / len(asked)), phase.coverage.holds((sure + unknown) / len(asked))
+    state: CheckState = "met" if held else "unknown" if best else "missed"
+    open_ = f", {unknown} not known" if unknown else ""
+    yield GateCheck(
+        "coverage", "coverage", state,
+        f"{sure} of {numbers.things(len(asked), 'objective')} met ({numbers.ratio(sure / len(asked))}){open_}; "
+        f"asked: {phase.coverage.text}",
+    )  # fmt: skip
+
+
+def _regressions(evidence: GateEvidence) -> Iterator[GateCheck]:
+    for verdict in evidence.verdicts:
+        for one in verdict.comparisons:
+            if one.state == "regressed" and _speaks(evidence, verdict, one):
+                may = "may have got" if one.suspected else "got"
+                yield GateCheck(
+                    "regression", f"{one.sli} {one.stat}", "at_risk", f"{may} worse: {one.reason}", one.service,
+                    runs=(verdict.run.id, *one.baseline_runs),
+                    next_step=f"see what changed: `phasegate compare {verdict.run.id}`",
+                )  # fmt: skip
+
+
+def _speaks(evidence: GateEvidence, verdict: Verdict, one: Comparison) -> bool:
+    """Is this the run that speaks for the service?"""
+    place = evidence.runs.get(one.service or "")
+    return place is not None and evidence.verdicts[place] is verdict

@@ -1,0 +1,209 @@
+"""May a version enter a phase? Asked of real runs through the real ingest; nothing that is missing ever passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data.errors import BadRequest, NotFound
+from data.facts import Fact
+from data.model import Decision, RunMeta
+from data.store import Store
+from slo.gate import GateDecision
+from slo.service import ConfigSource, Service
+from tests.ingesting import Bench
+from tests.slo.test_nights import Calls, Nights
+
+FACTS: dict[str, Fact] = {
+    "pending_migrations": 0.0,
+    "seeded_users": 10000.0,
+    "services": 8.0,
+    "pool": 12.0,
+    "slots": 100.0,
+}
+SLO = """
+version: 1
+phases:
+  - id: "1"
+    title: Ready
+    entry: ["pending_migrations == 0"]
+    objectives:
+      - {service: a, sli: http_req_failed, target: "rate < 5%", key: true}
+  - id: 7A
+    title: Core
+    after: ["1"]
+    entry: ["seeded_users >= 10000", "services * pool <= slots"]
+    coverage: ">= 60%"
+    rollback: Redeploy the release before.
+    verification: [Look twice.]
+    objectives:
+      - {service: a, sli: http_req_duration, target: "p(95) < 200ms", key: true, weight: 3}
+      - {service: b, sli: http_req_duration, target: "p(95) < 200ms"}
+      - {service: b, sli: http_req_failed, target: "rate < 5%"}
+"""
+
+
+@dataclass
+class Gate:
+    """A store under that slo.yaml, and the runs of version 2.0 in it."""
+
+    lab: Nights
+    slo: Path
+    facts: dict[str, Fact] = field(default_factory=lambda: dict(FACTS))
+
+    def runs(self, a: Calls | None = None, b: Calls | None = None, version: str = "2.0") -> list[str]:
+        """One run for each service."""
+        return [self.run(service, calls or Calls(service), version) for service, calls in (("a", a), ("b", b))]
+
+    def run(self, service: str, calls: Calls, version: str | None = "2.0") -> str:
+        """A run of one service, with the facts."""
+        meta = RunMeta(service=service, test=service, version=version, exit_code=0, facts=self.facts, branch="main")
+        return self.lab.put(calls, meta=meta)
+
+    def ask(self, phase: str = "7A", version: str = "2.0") -> GateDecision:
+        """The answer, which is the same when it is made again from what it rested on."""
+        decision = self.lab.service.gate(phase, version)
+        assert self.lab.service.gate_replay(decision.id) == decision
+        return decision
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    slo = tmp_path / "slo.yaml"
+    slo.write_text(SLO)
+    store = Store(tmp_path / "var")
+    yield Gate(Nights(store, Bench(store, tmp_path), Service(store, ConfigSource([slo]))), slo)
+    store.close()
+
+
+def states(decision: GateDecision) -> dict[str, str]:
+    return {f"{c.service + ' ' if c.service else ''}{c.about}": c.state for c in decision.checks if c.state != "met"}
+
+
+def test_a_version_that_meets_all_may_enter(gate: Gate) -> None:
+    gate.runs()
+    decision = gate.ask()
+    assert (decision.decision, states(decision)) == ("pass", {})
+    assert (decision.coverage, decision.score) == (1.0, 100.0)
+    assert "phase 1 is passed" in decision.reasons
+    assert (decision.rollback, decision.verification, decision.next_steps) == (None, (), ())
+    assert len(decision.runs) == 2
+
+
+REMOVED: dict[str, Callable[[Gate], object]] = {
+    "no run at all": lambda _: None,
+    "no run of this version": lambda gate: gate.runs(version="1.9"),
+    "runs that say no version": lambda gate: [gate.run(s, Calls(s), version=None) for s in "ab"],
+    "no run of one service": lambda gate: gate.run("a", Calls("a")),
+    "a fact that nobody said": lambda gate: (gate.facts.pop("seeded_users"), gate.runs()),
+    "a fact of the phase before": lambda gate: (gate.facts.pop("pending_migrations"), gate.runs()),
+    "a fact that is a text": lambda gate: (gate.facts.update(seeded_users="many"), gate.runs()),
+    "too few requests": lambda gate: gate.runs(b=Calls("b", n=20)),
+    "a service that was not there": lambda gate: gate.runs(b=Calls("b", n=0)),
+    "requests that mostly failed": lambda gate: gate.runs(b=Calls("b", failing=0.9, ms=5)),
+}
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_nothing_that_is_missing_passes(gate: Gate, name: str) -> None:
+    REMOVED[name](gate)
+    decision = gate.ask()
+    assert decision.decision in {"inconclusive", "fail"}, decision.reasons
+    assert decision.next_steps
+    assert decision.reasons
+
+
+def test_the_newest_run_speaks_and_an_older_one_does_not_stand_in_for_it(gate: Gate) -> None:
+    gate.runs()
+    lost = gate.run("b", Calls("b", failing=0.9, ms=5))
+    assert gate.ask().decision != "pass"
+    gate.lab.store.decide(Decision(lost, "invalidated", "the database was restored", datetime.now(UTC)))
+    assert gate.ask().decision == "pass"
+
+
+def test_what_is_proven_to_be_missed_outranks_what_is_not_known(gate: Gate) -> None:
+    gate.run("a", Calls("a", ms=400))
+    decision = gate.ask()
+    assert decision.decision == "fail"
+    assert decision.reasons[0].startswith("a http_req_duration p(95) = ")
+    assert any("no run of version 2.0 speaks for b" in reason for reason in decision.reasons)
+    assert decision.rollback == "Redeploy the release before."
+
+
+def test_coverage_says_how_many_may_be_missed_but_no_key_one(gate: Gate) -> None:
+    gate.runs(b=Calls("b", ms=400))
+    decision = gate.ask()
+    assert decision.decision == "warn"
+    assert decision.coverage == pytest.approx(2 / 3)
+    assert decision.score == pytest.approx(80)
+    gate.runs(b=Calls("b", ms=400, failing=0.2))
+    decision = gate.ask()
+    assert decision.decision == "fail"
+    assert states(decision)["coverage"] == "missed"
+
+
+@pytest.mark.parametrize(("pool", "decision"), [(50.0, "fail"), (15.0, "fail"), (12.0, "pass")])
+def test_more_connections_than_there_are_is_refused_at_entry(gate: Gate, pool: float, decision: str) -> None:
+    gate.facts["pool"] = pool
+    gate.runs()
+    found = gate.ask()
+    assert found.decision == decision
+    if decision == "fail":
+        assert f"{8 * pool:g} <= 100 does not hold" in found.reasons[0]
+
+
+def test_a_fact_has_to_hold_in_every_run_that_knows_it(gate: Gate) -> None:
+    gate.run("a", Calls("a"))
+    gate.facts["seeded_users"] = 12.0
+    gate.run("b", Calls("b"))
+    assert gate.ask().decision == "fail"
+
+
+def test_a_phase_before_that_is_not_passed_keeps_the_gate_shut(gate: Gate) -> None:
+    gate.runs(a=Calls("a", failing=0.2))
+    decision = gate.ask()
+    assert decision.decision == "fail"
+    assert states(decision)["phase 1"] == "missed"
+    assert "see why: `phasegate gate --phase 1 --version 2.0`" in decision.next_steps
+
+
+def test_what_got_worse_is_a_warning_before_the_door(gate: Gate) -> None:
+    for night in range(4):
+        gate.runs(version=f"1.{night}")
+    gate.runs(a=Calls("a", ms=100))
+    decision = gate.ask()
+    assert decision.decision == "warn"
+    assert any("a http_req_duration p(95) got worse: " in reason for reason in decision.reasons)
+
+
+def test_the_same_evidence_is_one_decision_and_new_evidence_another(gate: Gate) -> None:
+    gate.runs()
+    first = gate.ask()
+    assert gate.ask() == first
+    gate.runs()
+    assert gate.ask().id != first.id
+    kept = gate.lab.service.gates()
+    assert first.id in {one.id for one in kept}
+    assert len(kept) == 4, "two of phase 7A, two of phase 1 before it"
+
+
+def test_a_decision_is_made_again_after_slo_yaml_has_changed(gate: Gate) -> None:
+    gate.runs()
+    first = gate.ask()
+    gate.slo.write_text(SLO.replace("p(95) < 200ms", "p(95) < 1ms"))
+    assert gate.lab.service.gate_replay(first.id) == first
+    assert gate.ask().decision == "fail"
+
+
+def test_a_gate_is_asked_about_a_version_and_a_phase_that_there_is(gate: Gate) -> None:
+    with pytest.raises(BadRequest, match="about a version"):
+        gate.ask(version="")
+    with pytest.raises(NotFound, match="no phase"):
+        gate.ask(phase="9")
+    for unknown in ("", "ffff"):
+        with pytest.raises(NotFound, match="no gate decision"):
+            gate.lab.service.gate_replay(unknown)
