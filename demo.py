@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from data.facts import Facts
 from data.model import RunMeta
 from ingest.service import Upload
 from settings import ROOT
@@ -24,7 +25,8 @@ def load(
     entries = json.loads((runs / "index.json").read_text(encoding="utf-8"))["runs"]
     for number, entry in enumerate(entries, start=1):
         files = [runs / name for name in (entry["file"], entry.get("summary")) if name]
-        ingest([Upload(file, file.name) for file in files], RunMeta(**entry["metadata"]))
+        facts: Facts = {name: float(value) for name, value in entry["facts"].items()}
+        ingest([Upload(file, file.name) for file in files], RunMeta(**entry["metadata"], facts=facts))
         if on_progress:
             on_progress(entry["file"], number / len(entries))
     return len(entries)

@@ -32,10 +32,8 @@ def phase_refs(config: Config | None) -> tuple[PhaseRef, ...]:
 def left_open(phases: Sequence[Phase]) -> list[str]:
     """What phases ask that the verdict on a single run does not take into account."""
     notes = []
-    if any(phase.entry or phase.after for phase in phases):
-        notes.append("entry criteria and `after` are read and checked, but a run's verdict does not judge them")
-    if any(phase.coverage for phase in phases):
-        notes.append("coverage is read and checked, but a run's verdict does not judge it")
+    if any(phase.entry or phase.after or phase.coverage for phase in phases):
+        notes.append("entry criteria, `after` and coverage are for `phasegate gate`: one run does not tell")
     if any(objective.promql for phase in phases for objective in phase.objectives):
         notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
     return notes

@@ -226,6 +226,39 @@ def test_a_run_is_compared_with_its_baseline_or_another_run_and_the_exit_code_te
     assert (document["run"]["id"], document["before"]["id"], document["baseline"]["kind"]) == (slow, third, "named")
 
 
+def test_a_gate_answers_for_a_version_and_its_exit_code_tells(shell: Shell) -> None:
+    facts = shell.folder / "facts.json"
+    facts.write_text('{"seeded_users": 10000}')
+    shell(
+        "ingest",
+        file("event-slow"),
+        "--service",
+        "event",
+        "--version",
+        "2.0",
+        "--facts",
+        facts,
+        "--fact",
+        "pending_migrations=0",
+    )
+    asked = ("gate", "--phase", "7A", "--version", "2.0")
+    done = shell(*asked)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("✕ FAIL  version 2.0 may not enter phase 7A".encode())
+    decision = shell.json(*asked)
+    assert isinstance(decision, dict)
+    assert decision["runs"]
+    assert {c["state"] for c in decision["checks"] if c["kind"] == "entry"} == {"met"}
+    assert shell.json("gate", "--replay", decision["id"]) == decision
+    assert shell(*asked, "--format", "markdown").stdout.startswith(b"<!-- phasegate gate 7A -->")
+    assert decision["id"].encode() in shell("gate", "--list").stdout
+    assert shell("gate", "--phase", "7A", "--version", "0.9").returncode == 3
+    refused = shell("gate", "--phase", "7A")
+    assert (refused.returncode, b"about a phase and a version" in refused.stderr) == (2, True)
+    wrong = shell("ingest", file("event-slow"), "--fact", "seeded")
+    assert (wrong.returncode, b"has no value" in wrong.stderr) == (2, True)
+
+
 def test_a_service_has_a_history(shell: Shell) -> None:
     runs = history_of(shell, 1, 2)
     done = shell("history", "event", "--phase", "7A", "--test", "all", "--branch", "main", "--environment", "ci")

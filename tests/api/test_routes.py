@@ -149,6 +149,22 @@ def test_what_changed_is_asked_over_http(demo_client: TestClient, demo_desk: Des
         assert sorted(demo_client.get(f"/v1/{path}").text) == sorted(to_json(document)), path  # services in any order
 
 
+def test_a_gate_is_asked_and_its_decision_made_again(client: TestClient) -> None:
+    told = "service=event&version=2.0&fact=seeded_users=10000&fact=pending_migrations=0"
+    run = client.post(f"/v1/runs?{told}", content=EVENT.read_bytes()).json()["run"]
+    assert run["facts"] == {"seeded_users": 10000, "pending_migrations": 0}
+    decision = client.get("/v1/gate?phase=7A&version=2.0").json()
+    assert decision["decision"] == "fail"
+    assert decision["runs"] == [run["id"]]
+    assert client.get(f"/v1/gates/{decision['id']}").json() == decision
+    assert decision["id"] in {one["id"] for one in client.get("/v1/gates").json()}
+    assert client.delete(f"/v1/runs/{run['id']}?reason=gone").status_code == 200
+    assert client.get(f"/v1/gates/{decision['id']}").json() == decision, "a record outlives its runs"
+    assert client.get("/v1/gate?phase=7A").status_code == 400
+    assert client.get("/v1/gate?phase=7A&version=").status_code == 400
+    assert client.post("/v1/runs?fact=seeded", content=EVENT.read_bytes()).status_code == 400
+
+
 def test_a_decision_has_a_reason_and_is_kept(client: TestClient) -> None:
     run = client.post("/v1/runs?service=team/shop&test=smoke", content=EVENT.read_bytes()).json()["run"]["id"]
     path = f"/v1/runs/{run}/decisions"

@@ -298,7 +298,7 @@ def passed(run: RunRef, phase: str) -> Verdict:
         objectives=(latency, checks),
         reasons=("2 of 2 objectives met", f"{run.service} http_req_duration {latency.reason}"),
         next_steps=(),
-        notes=("coverage is read and checked, but a run's verdict does not judge it",),
+        notes=("coverage is for the gate",),
         comparisons=(compared.RATE,),
     )
 

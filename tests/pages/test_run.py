@@ -48,7 +48,7 @@ def test_a_pass_shows_every_objective_with_its_value_target_and_headroom(run_pag
     ]
     assert checks["State"] == ":blue-badge[✓ MET]"
     assert "- interest http_req_duration p(95) = 15.2 ms, target < 20.0 ms" in text_of(page)
-    assert "Left open: coverage is read and checked, but a run's verdict does not judge it." in text_of(page)
+    assert "Left open: coverage is for the gate." in text_of(page)
 
 
 @pytest.mark.parametrize(
