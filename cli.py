@@ -19,7 +19,7 @@ import typer
 
 import logs
 from api.client import RemoteDesk
-from cli_gate import gate
+from cli_gate import gate, override, waive, waivers
 from cli_options import (
     AllOption,
     BranchOption,
@@ -64,7 +64,8 @@ slo_app = typer.Typer(no_args_is_help=True, help="Work on slo.yaml.")
 app.add_typer(slo_app, name="slo")
 app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
-app.command()(gate)
+for command in (gate, override, waive, waivers):
+    app.command()(command)
 
 
 @app.command()

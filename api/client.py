@@ -12,7 +12,7 @@ import httpx2 as httpx
 import demo
 from data.errors import ServerUnreachable, StoreError, error_of
 from data.facts import pairs_of
-from data.model import Decision
+from data.model import Decision, Waiver
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate import GateDecision
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from data.catalog import RunFilter
     from data.model import DecisionKind, RunMeta
     from ingest.service import Upload
+    from slo.gating import WaiverRequest
 
     Progress = Callable[[str, float], None]
 
@@ -170,6 +171,24 @@ class RemoteService:
     def gate_replay(self, decision_id: str) -> GateDecision:
         """A decision of a gate made again, from what it rested on."""
         return self._get(GateDecision, _path("gates", decision_id))
+
+    def gate_override(self, decision_id: str, by: str, reason: str) -> GateDecision:
+        """Let a version through that a gate has kept out, for a reason."""
+        told = {"by": by, "reason": reason}
+        return self._connection.ask(GateDecision, "POST", _path("gates", decision_id, "override"), params=told)
+
+    def waive(self, asked: WaiverRequest) -> Waiver:
+        """Let an objective or a finding be overlooked by gates for at most 30 days."""
+        told = _given(asdict(asked) | {"expires_at": asked.expires_at.isoformat()})
+        return self._connection.ask(Waiver, "POST", "waivers", params=told)
+
+    def end_waiver(self, waiver_id: str) -> Waiver:
+        """Take a waiver back."""
+        return self._connection.ask(Waiver, "DELETE", _path("waivers", waiver_id))
+
+    def waivers(self) -> tuple[Waiver, ...]:
+        """The waivers that hold now, the next to expire first."""
+        return self._get(tuple[Waiver, ...], "waivers")
 
     def gates(self, limit: int = 50) -> tuple[GateDecision, ...]:
         """What gates decided, newest first."""

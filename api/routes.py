@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -22,12 +22,13 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from data.facts import MOST_FACTS, facts_of
-from data.model import Decision, DecisionKind, RunMeta
+from data.model import Decision, DecisionKind, RunMeta, Waiver
 from desk import Desk, labels
 from ingest.service import Upload
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.gate import GateDecision
+from slo.gating import WaiverRequest
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 
 GetDesk = Callable[[], Desk]
@@ -59,6 +60,18 @@ class _RunQuery(BaseModel, extra="forbid"):
         """As the run keeps it."""
         said = self.model_dump(exclude={"label", "fact", "artefact", "name"})
         return RunMeta(**said, labels=labels(self.label), facts=facts_of(self.fact))
+
+
+class _WaiverQuery(BaseModel, extra="forbid"):
+    """What is to be overlooked, where, for how long, and who answers for it."""
+
+    about: Annotated[str, Field(min_length=1, max_length=500)]
+    owner: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    expires_at: AwareDatetime
+    service: _Text = None
+    phase: _Text = None
+    version: _Text = None
 
 
 class _Told(BaseModel):
@@ -163,6 +176,10 @@ def _gates(get_desk: GetDesk) -> APIRouter:
         """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one."""
         return get_desk().service.gate(phase, version, environment)
 
+    @router.get("/waivers", summary="The waivers that hold now, the next to expire first")
+    def waivers() -> tuple[Waiver, ...]:
+        return get_desk().service.waivers()
+
     @router.get("/gates", summary="What gates decided, newest first")
     def gates(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> tuple[GateDecision, ...]:
         return get_desk().service.gates(limit)
@@ -241,6 +258,20 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         ``started``: the baseline begins anew with it; ``released``: neither any more.
         """
         return get_desk().decide(run, kind, reason or "")
+
+    @router.post("/gates/{decision}/override", status_code=201, summary="Let a version through that a gate kept out")
+    def override(decision: str, by: _Text = None, reason: _Text = None) -> GateDecision:
+        """Kept with name and reason, and shown as overridden wherever the decision is."""
+        return get_desk().service.gate_override(decision, by or "", reason or "")
+
+    @router.post("/waivers", status_code=201, summary="Let an objective or a finding be overlooked for a while")
+    def waive(query: Annotated[_WaiverQuery, Query()]) -> Waiver:
+        """At most 30 days; a gate shows what it overlooks, and never passes without a word."""
+        return get_desk().service.waive(WaiverRequest(**query.model_dump()))
+
+    @router.delete("/waivers/{waiver}", summary="Take a waiver back")
+    def end_waiver(waiver: str) -> Waiver:
+        return get_desk().service.end_waiver(waiver)
 
     @router.delete("/runs/{run}", summary="Delete a run, for good")
     def delete(run: str, reason: _Text = None) -> RunRef:
@@ -326,7 +357,7 @@ def _problem(problem: dict[str, Any]) -> str:
     name = ".".join(map(str, problem["loc"][1:]))
     if problem["type"] != "extra_forbidden":
         return f"{name}: {problem['msg']}"
-    return _unknown_parameter(name, _RunQuery.model_fields)
+    return _unknown_parameter(name, {**_RunQuery.model_fields, **_WaiverQuery.model_fields})
 
 
 def _no_route(request: Request, error: Exception) -> Response:

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from data.model import Artefact, Decision, Metric, MetricStats, Run, RunMeta, RunRecord, Series, SummaryValue, Threshold
+from data.model import (
+    Artefact,
+    Decision,
+    Metric,
+    MetricStats,
+    Override,
+    Run,
+    RunMeta,
+    RunRecord,
+    Series,
+    SummaryValue,
+    Threshold,
+    Waiver,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,6 +90,7 @@ waivers = _table(
     id=sa.String, service=sa.String, about=sa.String, phase=sa.String, version=sa.String, owner=sa.String,
     reason=sa.String, created_at=_time, expires_at=_time, ended_at=_time,
 )  # fmt: skip
+gate_overrides = _table("gate_overrides", gate_id=sa.String, by=sa.String, reason=sa.String, at=_time)
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
 _BEGAN = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL
@@ -260,6 +274,23 @@ def read_gates(connection: sa.Connection, prefix: str = "", limit: int | None = 
     found = sa.select(gate_decisions).where(gate_decisions.c.id.startswith(prefix, autoescape=True))
     found = found.order_by(gate_decisions.c.decided_at.desc(), gate_decisions.c.id).limit(limit)
     return [StoredGate(**row) for row in connection.execute(found).mappings()]
+
+
+def read_overrides(connection: sa.Connection) -> list[Override]:
+    """Who let versions through, oldest first."""
+    found = connection.execute(sa.select(gate_overrides).order_by(gate_overrides.c.at))
+    return [Override(**row) for row in found.mappings()]
+
+
+def read_waivers(connection: sa.Connection) -> list[Waiver]:
+    """Every waiver, those that ended, too; oldest first."""
+    found = connection.execute(sa.select(waivers).order_by(waivers.c.created_at, waivers.c.id))
+    return [Waiver(**row) for row in found.mappings()]
+
+
+def end_waiver(connection: sa.Connection, waiver_id: str, at: datetime) -> None:
+    """Take a waiver back."""
+    connection.execute(waivers.update().where(waivers.c.id == waiver_id).values(ended_at=at))
 
 
 def run_ids(connection: sa.Connection, prefix: str = "", limit: int | None = 10) -> list[str]:

@@ -198,6 +198,39 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """What somebody allows to be overlooked until it expires: an objective (its SLI) or a finding (its code).
+
+    It holds for one service, phase and version, or for all of them (``None``). ``ended_at``: it was taken back.
+    """
+
+    id: str
+    about: str
+    owner: str
+    reason: str
+    created_at: datetime
+    expires_at: datetime
+    service: str | None = None
+    phase: str | None = None
+    version: str | None = None
+    ended_at: datetime | None = None
+
+    def holds_at(self, at: datetime) -> bool:
+        """Does it count at this time?"""
+        return at < self.expires_at and (self.ended_at is None or at < self.ended_at)
+
+
+@dataclass(frozen=True)
+class Override:
+    """Who let a version through although a gate said no, and why."""
+
+    gate_id: str
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run with all that the catalog keeps of it; what a block's manifest holds."""
 

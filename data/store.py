@@ -27,6 +27,7 @@ from data.samples import DuckDBSamples, SampleEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from data.catalog import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
         StoredVerdict,
         Test,
     )
-    from data.model import Decision, Run, RunMeta, RunRecord
+    from data.model import Decision, Override, Run, RunMeta, RunRecord, Waiver
 
 SHORTEST_PREFIX = 4
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded")
@@ -256,6 +257,33 @@ class Store:
         """Decisions of gates whose id begins so, newest first."""
         with self._read() as connection:
             return catalog.read_gates(connection, prefix, limit)
+
+    def override(self, override: Override) -> None:
+        """Keep who let a version through."""
+        with self._write() as connection:
+            catalog.add_rows(connection, catalog.gate_overrides, [asdict(override)])
+        _log.warning("gate overridden", gate=override.gate_id, by=override.by, reason=override.reason)
+
+    def overrides(self) -> list[Override]:
+        """Who let versions through, oldest first."""
+        with self._read() as connection:
+            return catalog.read_overrides(connection)
+
+    def waive(self, waiver: Waiver) -> None:
+        """Keep a waiver."""
+        with self._write() as connection:
+            catalog.add_rows(connection, catalog.waivers, [asdict(waiver)])
+        _log.info("waived", waiver=waiver.id, about=waiver.about, owner=waiver.owner, reason=waiver.reason)
+
+    def end_waiver(self, waiver_id: str, at: datetime) -> None:
+        """Take a waiver back."""
+        with self._write() as connection:
+            catalog.end_waiver(connection, waiver_id, at)
+
+    def waivers(self) -> list[Waiver]:
+        """Every waiver, those that ended, too; oldest first."""
+        with self._read() as connection:
+            return catalog.read_waivers(connection)
 
     def config(self, digest: str) -> StoredConfig | None:
         """The slo.yaml with this digest, if something was judged by it."""

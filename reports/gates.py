@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from data.model import Waiver
     from slo.gate import GateCheck, GateDecision
 
 MOST_CHARACTERS = 60_000
@@ -25,7 +26,6 @@ MOST_CHARACTERS = 60_000
 
 _MOST_REASONS = 12
 _MEANING = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
-_GLYPHS = GLYPHS | {"unknown": "?"}
 
 
 def gate(decision: GateDecision, *, everything: bool) -> RenderableType:
@@ -42,9 +42,25 @@ def gates(decisions: Sequence[GateDecision]) -> RenderableType:
         (
             (
                 one.id, numbers.timestamp(one.decided_at), one.question.phase, one.question.version,
-                one.question.environment or numbers.MISSING, GLYPHS[one.decision], state_word(one.decision),
+                one.question.environment or numbers.MISSING, GLYPHS[_state(one)], state_word(_state(one)),
             )
             for one in decisions
+        ),
+    )  # fmt: skip
+
+
+def waivers(found: Sequence[Waiver]) -> RenderableType:
+    """What is overlooked now, and until when."""
+    if not found:
+        return Text("Nothing is waived.")
+    return table(
+        "waiver|until|about|service|phase|version|owner|reason",
+        (
+            (
+                one.id, numbers.timestamp(one.expires_at), one.about, one.service or "any", one.phase or "any",
+                one.version or "any", one.owner, one.reason,
+            )
+            for one in found
         ),
     )  # fmt: skip
 
@@ -56,7 +72,7 @@ def markdown(decision: GateDecision) -> str:
     """
     head = [
         f"<!-- phasegate gate {escape(decision.question.phase)} -->",
-        f"### {GLYPHS[decision.decision]} {decision.decision.upper()}: {_plain(_sentence(decision))}",
+        f"### {GLYPHS[_state(decision)]} {_state(decision).upper()}: {_plain(_sentence(decision))}",
         "",
         *(f"- {_plain(reason)}" for reason in decision.reasons[:_MOST_REASONS]),
     ]
@@ -67,7 +83,7 @@ def markdown(decision: GateDecision) -> str:
         tail += ["", f"**Rollback:** {_plain(decision.rollback)}"]
     tail += ["", f"<sub>{_plain(_about(decision))}</sub>", ""]
     rows = [
-        f"| {_GLYPHS[c.state]} {_word(c.state)} | {_plain(_name(c))} | {_plain(c.reason)} |" for c in decision.checks
+        f"| {GLYPHS[c.state]} {_word(c.state)} | {_plain(_name(c))} | {_plain(c.reason)} |" for c in decision.checks
     ]
     left = MOST_CHARACTERS - sum(len(line) + 1 for line in (*head, *tail)) - 200
     kept = []
@@ -83,7 +99,7 @@ def markdown(decision: GateDecision) -> str:
 
 
 def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableType]:
-    yield headline(decision.decision, _sentence(decision))
+    yield headline(_state(decision), _sentence(decision))
     yield paragraph(_about(decision), style="dim")
     yield Text()
     for reason in decision.reasons[:_MOST_REASONS]:
@@ -93,9 +109,7 @@ def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableTyp
     yield Text()
     shown = [c for c in decision.checks if everything or c.state != "met"]
     if shown:
-        yield table(
-            "|state|what|why", ((_GLYPHS[c.state], _word(c.state), _name(c), c.reason) for c in shown), indent=2
-        )
+        yield table("|state|what|why", ((GLYPHS[c.state], _word(c.state), _name(c), c.reason) for c in shown), indent=2)
     if hidden := len(decision.checks) - len(shown):
         met = f"{hidden} of {numbers.things(len(decision.checks), 'check')} met (--all)"
         yield Text(f"  {'and ' if shown else ''}{met}", style="dim")
@@ -104,12 +118,24 @@ def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableTyp
     yield from (paragraph(f"verify     {step}", indent=13) for step in decision.verification)
     yield from next_steps(decision.next_steps)
     yield Text()
-    yield ending(decision.decision, EXIT_CODES[decision.decision])
+    yield ending(_state(decision), exit_code(decision))
+
+
+def exit_code(decision: GateDecision) -> int:
+    """What a pipeline is told: 0 also where somebody let the version through."""
+    return 0 if decision.override else EXIT_CODES[decision.decision]
+
+
+def _state(decision: GateDecision) -> str:
+    return "overridden" if decision.override else decision.decision
 
 
 def _sentence(decision: GateDecision) -> str:
-    asked = decision.question
+    asked, through = decision.question, decision.override
     phase = f"phase {asked.phase}" + (f" ({decision.title})" if decision.title else "")
+    if through:
+        said = f"{through.by} let version {asked.version} into {phase}: {through.reason}"
+        return f"{said}. The gate says {decision.decision}"
     match decision.decision:
         case "pass":
             return f"version {asked.version} may enter {phase}"

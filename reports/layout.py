@@ -30,6 +30,7 @@ STYLES: Final[dict[str | None, str]] = {
     "invalid": "magenta", "suspect": "magenta", "info": "dim", "in_doubt": "magenta",
     "regressed": "bold red", "suspected": "bold yellow", "improved": "bold blue", "unchanged": "dim",
     "no_baseline": "dim", "not_comparable": "dim", "new": "dim", "gone": "yellow",
+    "waived": "yellow", "overridden": "bold yellow", "unknown": "magenta",
     "shifted": "bold red", "drifting": "bold yellow", "flaky": "bold yellow",
     "unsettled": "bold yellow", "steady": "dim", None: "dim",
 }  # fmt: skip
@@ -39,6 +40,7 @@ GLYPHS: Final[dict[str | None, str]] = {
     "invalid": "?", "suspect": "?", "info": "i", "in_doubt": "?",
     "regressed": "✕", "suspected": "!", "improved": "✓", "unchanged": "=",
     "no_baseline": "–", "not_comparable": "–", "new": "i", "gone": "!",
+    "waived": "!", "overridden": "!", "unknown": "?",
     "shifted": "✕", "drifting": "!", "flaky": "!", "unsettled": "!", "steady": "=", None: "–",
 }  # fmt: skip
 """By state; ``None`` is a state that nothing was asked for."""

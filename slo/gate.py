@@ -7,10 +7,11 @@ taken for met, and what is proven to be missed outranks what cannot be told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from data.model import Override, Waiver
 from slo import numbers
 from slo.findings import concerns, state_of
 from slo.model import Verdict, VerdictState
@@ -23,18 +24,21 @@ if TYPE_CHECKING:
     from slo.plan import Objective, Phase
 
 CheckKind = Literal["phase", "entry", "run", "measurement", "objective", "coverage", "regression"]
-CheckState = Literal["met", "at_risk", "missed", "unknown"]
+CheckState = Literal["met", "at_risk", "missed", "unknown", "waived"]
 
 GATE_SCHEMA = 1
 _PASSED: dict[VerdictState, str] = {
     "pass": "is passed", "warn": "is passed, with a warning", "fail": "is not passed", "inconclusive": "cannot be told",
 }  # fmt: skip
-_SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "unknown": 0.0}
+_SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "unknown": 0.0, "waived": 0.0}
 
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One thing that a gate asks, and what became of it. ``about`` is its name, ``runs`` are those it was seen in."""
+    """One thing that a gate asks, and what became of it. ``runs`` are those it was seen in.
+
+    ``about`` is what people read; ``name`` is what a waiver calls it: an objective's SLI, or a finding's code.
+    """
 
     kind: CheckKind
     about: str
@@ -45,6 +49,7 @@ class GateCheck:
     weight: float = 1.0
     runs: tuple[str, ...] = ()
     next_step: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,16 @@ class GateEvidence:
     verdicts: tuple[Verdict, ...]
     runs: dict[str, int]
     earlier: tuple[GateDecision, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True)
 class GateDecision:
     """The answer of a gate, with every check, the decisive ones first.
 
-    ``coverage`` is the share of the objectives that are met; ``score`` the same by weight, in per cent, where one at
-    risk counts half. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
+    ``coverage`` is the share of the objectives that are met, those waived apart; ``score`` the same by weight, in per
+    cent, where one at risk counts half. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
+    ``override``: somebody let the version through all the same.
     """
 
     schema: int
@@ -95,18 +102,21 @@ class GateDecision:
     rollback: str | None = None
     verification: tuple[str, ...] = ()
     decided_at: datetime | None = None
+    override: Override | None = None
 
 
 def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version: int) -> GateDecision:
     """What the evidence adds up to."""
-    asked = [*_objectives(evidence, phase)]
+    every = [_waived(check, evidence, phase) for check in _objectives(evidence, phase)]
+    asked = [check for check in every if check.state != "waived"]
     coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
-    checks = [*_earlier(evidence, phase), *_entries(evidence, phase), *_measured(evidence), *asked]
+    checks = [*_earlier(evidence, phase), *_entries(evidence, phase)]
+    checks += [*(_waived(check, evidence, phase) for check in _measured(evidence)), *every]
     checks += [*_coverage(asked, phase), *_regressions(evidence)]
     enough = any(c.kind == "coverage" and c.state == "met" for c in checks)
     missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
     unknown = [c for c in checks if c.state == "unknown"]
-    weak = [c for c in checks if c.state in {"missed", "at_risk"}]
+    weak = [c for c in checks if c.state in {"missed", "at_risk", "waived"}]
     decision: VerdictState = "pass"
     told = [c for c in checks if c.kind in {"phase", "entry", "coverage"}] or checks
     if missed:
@@ -120,13 +130,24 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     return GateDecision(
         schema=GATE_SCHEMA, id=gate_id, question=evidence.question, title=phase.title, decision=decision,
         reasons=_reasons(told), next_steps=tuple(dict.fromkeys(steps)),
-        checks=tuple(sorted(checks, key=lambda c: ("missed", "unknown", "at_risk", "met").index(c.state))),
+        checks=tuple(sorted(checks, key=lambda c: ("missed", "unknown", "at_risk", "waived", "met").index(c.state))),
         coverage=coverage, score=100 * sum(_SCORES[c.state] * c.weight for c in asked) / total if total else 0.0,
         config_digest=evidence.config_digest, rule_version=rule_version,
         runs=tuple(dict.fromkeys(v.run.id for v in evidence.verdicts)),
         rollback=phase.rollback if decision == "fail" else None,
         verification=phase.verification if decision != "pass" else (),
     )  # fmt: skip
+
+
+def _waived(check: GateCheck, evidence: GateEvidence, phase: Phase) -> GateCheck:
+    """A check that is not met, as far as somebody allows it to be overlooked."""
+    asked = phase.id, evidence.question.version
+    for one in evidence.waivers:
+        scope = all(mine in {None, its} for mine, its in zip((one.phase, one.version), asked, strict=True))
+        if check.state != "met" and one.about == check.name and one.service in {None, check.service} and scope:
+            reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
+            return replace(check, state="waived", reason=reason, next_step="")
+    return check
 
 
 def _is_covered(check: GateCheck) -> bool:
@@ -198,7 +219,7 @@ def _measured(evidence: GateEvidence) -> Iterator[GateCheck]:
             yield GateCheck(
                 "measurement", finding.code, "unknown", f"in run {verdict.run.id}: {finding.message}",
                 service or None, runs=(verdict.run.id,),
-                next_step=finding.remedy or f"run the test of version {version} again",
+                next_step=finding.remedy or f"run the test of version {version} again", name=finding.code,
             )  # fmt: skip
 
 
@@ -213,6 +234,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
                 "run", about, "unknown", f"is not known: no run of version {version} speaks for {where}",
                 objective.service, objective.key, objective.weight,
                 next_step=f"run the test of {where}, and store it with `--version {version}`",
+                name=str(objective.sli or objective.promql),
             )  # fmt: skip
             continue
         verdict = evidence.verdicts[evidence.runs[name]]
@@ -220,7 +242,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
         step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
         yield GateCheck(
             "objective", str(objective.sli or objective.promql), state, reason, objective.service, objective.key,
-            objective.weight, (verdict.run.id,), step,
+            objective.weight, (verdict.run.id,), step, str(objective.sli or objective.promql),
         )  # fmt: skip
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import blake3
 
 from data.catalog import RunFilter, StoredConfig, StoredGate
 from data.errors import BadRequest, NotFound, StoreError
+from data.model import Override, Waiver
 from slo.config import parse_config
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
@@ -29,7 +31,24 @@ if TYPE_CHECKING:
     from slo.judging import Judging
     from slo.model import Verdict
 
+LONGEST = timedelta(days=30)
+"""How long a waiver may last."""
+
 _ID_CHARACTERS = 12
+_ARTICLES = {"about": "an objective or a finding that it is about", "owner": "an owner", "reason": "a reason"}
+
+
+@dataclass(frozen=True)
+class WaiverRequest:
+    """A waiver that is asked for; see :class:`data.model.Waiver`."""
+
+    about: str
+    owner: str
+    reason: str
+    expires_at: datetime
+    service: str | None = None
+    phase: str | None = None
+    version: str | None = None
 
 
 class Gates:
@@ -50,7 +69,7 @@ class Gates:
         runs = self._store.runs(RunFilter(version=question.version, environment=question.environment), limit=None)
         evidence = Evidence(self._store)
         believed = [run for run in runs if evidence.invalidated(run.id) is None]
-        return self._decide(question, config, text, believed, {})
+        return self._with_override(self._decide(question, config, text, believed, {}))
 
     def replay(self, decision_id: str) -> GateDecision:
         """A decision made again from what it rested on, by its id or the beginning of it.
@@ -75,7 +94,68 @@ class Gates:
 
     def decisions(self, limit: int) -> tuple[GateDecision, ...]:
         """What was decided, newest first."""
-        return tuple(from_json(GateDecision, kept.document) for kept in self._store.gates(limit=limit))
+        overrides = {one.gate_id: one for one in self._store.overrides()}
+        return tuple(
+            replace(from_json(GateDecision, kept.document), override=overrides.get(kept.id))
+            for kept in self._store.gates(limit=limit)
+        )
+
+    def override(self, decision_id: str, by: str, reason: str) -> GateDecision:
+        """Let a version through that a gate has kept out; kept with a name and a reason, and never called a pass.
+
+        Raises:
+            BadRequest: there is no name or no reason, the gate was open, or the id could mean several.
+            NotFound: there is no such decision.
+        """
+        if not by.strip() or not reason.strip():
+            raise BadRequest("a gate is overridden by somebody, for a reason", help="say both: --by NAME --reason TEXT")
+        decision = self.decision(decision_id)
+        if decision.decision in {"pass", "warn"}:
+            raise BadRequest(f"the gate of decision {decision.id} is open: there is nothing to override")
+        self._store.override(Override(decision.id, by.strip(), reason.strip(), self._clock()))
+        return self._with_override(decision)
+
+    def waive(self, asked: WaiverRequest) -> Waiver:
+        """Let an objective or a finding be overlooked for a while.
+
+        Raises:
+            BadRequest: something is not said, or it would last longer than 30 days, or is over already.
+        """
+        now = self._clock()
+        for name in ("about", "owner", "reason"):
+            if not getattr(asked, name).strip():
+                raise BadRequest(f"a waiver has {_ARTICLES[name]}", help=f"say it: --{name} TEXT")
+        if not timedelta(0) < asked.expires_at - now <= LONGEST:
+            raise BadRequest(
+                f"a waiver lasts at most {LONGEST.days} days from now, and ends in the future", help="--until 14d"
+            )
+        waiver = Waiver(
+            uuid4().hex[:8], asked.about.strip(), asked.owner.strip(), asked.reason.strip(), now, asked.expires_at,
+            asked.service, asked.phase, asked.version,
+        )  # fmt: skip
+        self._store.waive(waiver)
+        return waiver
+
+    def end_waiver(self, waiver_id: str) -> Waiver:
+        """Take a waiver back, by its id or the beginning of it.
+
+        Raises:
+            NotFound: there is none that holds.
+        """
+        found = [one for one in self.waivers() if waiver_id and one.id.startswith(waiver_id)]
+        if len(found) != 1:
+            raise NotFound(f"no one waiver {waiver_id!r} holds", help="list them with `phasegate waivers`")
+        self._store.end_waiver(found[0].id, self._clock())
+        return replace(found[0], ended_at=self._clock())
+
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Those that hold now, the next to expire first."""
+        now = self._clock()
+        return tuple(sorted((w for w in self._store.waivers() if w.holds_at(now)), key=lambda w: w.expires_at))
+
+    def _with_override(self, decision: GateDecision) -> GateDecision:
+        own = [one for one in self._store.overrides() if one.gate_id == decision.id]
+        return replace(decision, override=own[-1] if own else None)
 
     def _kept(self, decision_id: str) -> StoredGate:
         found = self._store.gates(decision_id, limit=2) if decision_id else []
@@ -95,7 +175,7 @@ class Gates:
             self._decide(replace(question, phase=name), config, text, runs, known) for name in phase.after
         ]  # fmt: skip
         verdicts, speaking = self._speaking(phase, config, text, runs)
-        evidence = GateEvidence(question, config.digest, verdicts, speaking, tuple(earlier))
+        evidence = GateEvidence(question, config.digest, verdicts, speaking, tuple(earlier), self.waivers())
         written = to_json(evidence)
         gate_id = blake3.blake3(f"{RULE_VERSION} {written}".encode()).hexdigest()[:_ID_CHARACTERS]
         known[phase.id] = self._keep(decide_gate(evidence, phase, gate_id, RULE_VERSION), written, config, text)

@@ -14,7 +14,7 @@ from slo.compare_view import compare_view
 from slo.config import load_config
 from slo.evidence import Evidence
 from slo.gate import GateQuestion
-from slo.gating import Gates
+from slo.gating import Gates, WaiverRequest
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, RunView
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from data.model import Decision, Run
+    from data.model import Decision, Run, Waiver
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
@@ -253,6 +253,22 @@ class Service:
     def gate_replay(self, decision_id: str) -> GateDecision:
         """A decision of a gate made again, from what it rested on."""
         return self._gates.replay(decision_id)
+
+    def gate_override(self, decision_id: str, by: str, reason: str) -> GateDecision:
+        """Let a version through that a gate has kept out, for a reason; the decision, which stays what it was."""
+        return self._gates.override(decision_id, by, reason)
+
+    def waive(self, asked: WaiverRequest) -> Waiver:
+        """Let an objective or a finding be overlooked by gates for at most 30 days."""
+        return self._gates.waive(asked)
+
+    def end_waiver(self, waiver_id: str) -> Waiver:
+        """Take a waiver back."""
+        return self._gates.end_waiver(waiver_id)
+
+    def waivers(self) -> tuple[Waiver, ...]:
+        """The waivers that hold now, the next to expire first."""
+        return self._gates.waivers()
 
     def gates(self, limit: int = 50) -> tuple[GateDecision, ...]:
         """What gates decided, newest first."""

@@ -253,6 +253,17 @@ def test_a_gate_answers_for_a_version_and_its_exit_code_tells(shell: Shell) -> N
     assert shell(*asked, "--format", "markdown").stdout.startswith(b"<!-- phasegate gate 7A -->")
     assert decision["id"].encode() in shell("gate", "--list").stdout
     assert shell("gate", "--phase", "7A", "--version", "0.9").returncode == 3
+    waived = shell.json(
+        "waive", "http_req_failed", "--service", "event", "--owner", "kim", "--reason", "r", "--until", "7d"
+    )
+    assert isinstance(waived, dict)
+    assert waived["id"].encode() in shell("waivers").stdout
+    assert shell("waivers", "--end", waived["id"]).returncode == 0
+    for until in ("31d", "soon", "2020-01-01"):
+        assert shell("waive", "x", "--owner", "kim", "--reason", "r", "--until", until).returncode == 2
+    assert shell("override", decision["id"], "--by", "kim", "--reason", "the launch").returncode == 0
+    through = shell(*asked)
+    assert (through.returncode, through.stdout.startswith(b"! OVERRIDDEN")) == (0, True)
     refused = shell("gate", "--phase", "7A")
     assert (refused.returncode, b"about a phase and a version" in refused.stderr) == (2, True)
     wrong = shell("ingest", file("event-slow"), "--fact", "seeded")

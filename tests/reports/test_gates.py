@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from data.model import Override, Waiver
 from reports import gates
 from reports.layout import WIDTH
 from slo.gate import GateCheck, GateDecision, GateQuestion
@@ -23,9 +24,9 @@ ENTRY = GateCheck("entry", "`seeded_users >= 10000`", "met", "10000 >= 10000", r
 def decision(state: VerdictState, *checks: GateCheck, **more: object) -> GateDecision:
     blank = GateDecision(
         schema=1, id="24acc2ad4aec", question=GateQuestion("7A", "1.4.0", "ci"), title="Core services", decision=state,
-        reasons=("event http_req_duration p(95) = 399 ms",), next_steps=("look at it",), checks=checks,
-        coverage=0.9, score=85.4, config_digest="d", rule_version=1, runs=("r1",), rollback="Redeploy.", verification=("Look twice.",),
-        decided_at=START,
+        reasons=("event http_req_duration p(95) = 399 ms",), next_steps=("look at it",), checks=checks, coverage=0.9,
+        score=85.4, config_digest="d", rule_version=1, runs=("r1",), rollback="Redeploy.",
+        verification=("Look twice.",), decided_at=START,
     )  # fmt: skip
     return replace(blank, **more)  # type: ignore[arg-type]  # any field
 
@@ -109,3 +110,23 @@ def test_a_comment_fits_whatever_the_run(n: int) -> None:
     assert len(told) <= gates.MOST_CHARACTERS
     assert ("more checks are not shown" in told) == (n > 1)
     assert told.rstrip().endswith("</sub>")
+
+
+def test_an_override_is_told_first_and_exits_0() -> None:
+    through = decision("fail", MISSED, override=Override("24acc2ad4aec", "kim", "the launch is today", START))
+    lines = written(through).splitlines()
+    assert lines[0].startswith("! OVERRIDDEN  kim let version 1.4.0 into phase 7A")
+    assert "The gate says fail" in " ".join(lines)
+    assert lines[-1] == "OVERRIDDEN  exit 0"
+    assert "PASS" not in written(through)
+    assert gates.markdown(through).splitlines()[1].startswith("### ! OVERRIDDEN: kim let version")
+
+
+def test_waivers_are_a_table_and_none_is_said() -> None:
+    console = Console(width=WIDTH, no_color=True)
+    with console.capture() as capture:
+        console.print(gates.waivers([Waiver("w1", "error_storm", "kim", "known", START, START, service="venue")]))
+        console.print(gates.waivers([]))
+    assert "error_storm" in capture.get()
+    assert "venue" in capture.get()
+    assert "Nothing is waived." in capture.get()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from data.errors import BadRequest, NotFound
 from data.facts import Fact
-from data.model import Decision, RunMeta
+from data.model import Decision, RunMeta, Waiver
 from data.store import Store
 from desk import Desk
 from slo.gate import GateDecision
+from slo.gating import WaiverRequest
 from slo.service import ConfigSource, Service
 from tests.ingesting import Bench
 from tests.slo.test_nights import Calls, Nights
@@ -208,6 +209,96 @@ def test_a_gate_is_asked_about_a_version_and_a_phase_that_there_is(gate: Gate) -
     for unknown in ("", "ffff"):
         with pytest.raises(NotFound, match="no gate decision"):
             gate.lab.service.gate_replay(unknown)
+
+
+def waiver(
+    about: str, days: float = 7, service: str | None = None, phase: str | None = None, version: str | None = None
+) -> WaiverRequest:
+    expires_at = datetime.now(UTC) + timedelta(days=days)
+    return WaiverRequest(about, "kim", "fixed next week", expires_at, service, phase, version)
+
+
+def test_what_is_waived_is_overlooked_for_a_while_and_never_a_pass(gate: Gate) -> None:
+    gate.runs(a=Calls("a", ms=400))
+    assert gate.ask().decision == "fail"
+    gate.lab.service.waive(waiver("http_req_duration", service="a", phase="7A", version="2.0"))
+    decision = gate.ask()
+    assert decision.decision == "warn"
+    assert states(decision)["a http_req_duration"] == "waived"
+    assert any("waived by kim until" in reason and "fixed next week" in reason for reason in decision.reasons)
+    assert decision.coverage == 1.0, "what is waived is not asked"
+    (held,) = gate.lab.service.waivers()
+    assert gate.lab.service.end_waiver(held.id[:4]).ended_at is not None
+    assert gate.ask().decision == "fail"
+    assert gate.lab.service.gate_replay(decision.id) == decision, "it was waived when it was decided"
+
+
+def test_a_finding_may_be_waived_too(gate: Gate) -> None:
+    gate.runs(b=Calls("b", failing=0.9, ms=5))
+    for about in ("error_storm", "http_req_failed", "http_req_duration"):
+        gate.lab.service.waive(waiver(about, service="b"))
+    decision = gate.ask()
+    assert decision.decision == "warn"
+    assert {state for name, state in states(decision).items() if name.startswith("b ")} <= {"waived", "at_risk"}
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        waiver("http_req_duration", service="b"),
+        waiver("http_req_duration", phase="1"),
+        waiver("http_req_duration", version="1.9"),
+    ],
+    ids=["service", "phase", "version"],
+)
+def test_a_waiver_holds_only_where_it_says(gate: Gate, elsewhere: WaiverRequest) -> None:
+    gate.runs(a=Calls("a", ms=400))
+    gate.lab.service.waive(elsewhere)
+    assert gate.ask().decision == "fail"
+
+
+def test_an_expired_waiver_stops_counting_by_itself(gate: Gate) -> None:
+    now = datetime.now(UTC)
+    old = Waiver("w", "http_req_duration", "kim", "r", now - timedelta(days=9), now - timedelta(days=1))
+    gate.lab.store.waive(old)
+    gate.runs(a=Calls("a", ms=400))
+    assert gate.ask().decision == "fail"
+    assert gate.lab.service.waivers() == ()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        waiver("http_req_failed", 31), waiver("http_req_failed", -1), waiver(" "),
+        replace(waiver("x"), owner=""), replace(waiver("x"), reason=" "),
+    ],
+)  # fmt: skip
+def test_a_waiver_has_an_owner_a_reason_and_an_end_within_30_days(gate: Gate, asked: WaiverRequest) -> None:
+    with pytest.raises(BadRequest):
+        gate.lab.service.waive(asked)
+    with pytest.raises(NotFound):
+        gate.lab.service.end_waiver("nosuch")
+
+
+def test_an_override_is_recorded_and_is_no_pass(gate: Gate) -> None:
+    gate.runs(a=Calls("a", ms=400))
+    shut = gate.ask()
+    through = gate.lab.service.gate_override(shut.id, "kim", "the launch is today")
+    assert through.decision == "fail"
+    assert through.override
+    assert (through.override.by, through.override.reason) == ("kim", "the launch is today")
+    assert gate.lab.service.gate("7A", "2.0") == through, "it stays so"
+    assert gate.lab.service.gates()[0].override or gate.lab.service.gates()[1].override
+    assert gate.lab.service.gate_replay(shut.id).override is None, "what the gate itself says"
+    for by, reason in (("", "r"), ("kim", " ")):
+        with pytest.raises(BadRequest, match="by somebody, for a reason"):
+            gate.lab.service.gate_override(shut.id, by, reason)
+
+
+def test_an_open_gate_needs_no_override(gate: Gate) -> None:
+    gate.runs()
+    with pytest.raises(BadRequest, match="nothing to override"):
+        gate.lab.service.gate_override(gate.ask().id, "kim", "why not")
 
 
 def test_the_demo_tells_its_story_at_the_gate(demo_desk: Desk) -> None:
