@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from data.facts import MOST_FACTS, facts_of
 from data.model import Decision, DecisionKind, RunMeta, Waiver
 from desk import Desk, labels
 from ingest.service import Upload
+from reports import gates
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.gate import GateDecision
@@ -167,21 +168,37 @@ def _questions(get_desk: GetDesk) -> APIRouter:
 def _gates(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/gate", summary="May a version enter a phase?")
+    @router.get(
+        "/gate",
+        summary="May a version enter a phase?",
+        response_model=GateDecision,
+        responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+    )
     def gate(
+        response: Response,
         phase: Annotated[str, Query(max_length=200)],
         version: Annotated[str, Query(max_length=200)],
         environment: _Text = None,
-    ) -> GateDecision:
-        """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one."""
-        return get_desk().service.gate(phase, version, environment)
+        as_: Annotated[Literal["json", "markdown"], Query(alias="format")] = "json",
+    ) -> GateDecision | Response:
+        """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one.
+
+        ``X-Phasegate-Exit-Code`` is what a pipeline exits with: 0, 1 or 3. ``format=markdown`` is a comment for a pull
+        request.
+        """
+        decision = get_desk().service.gate(phase, version, environment)
+        headers = {"X-Phasegate-Exit-Code": str(gates.exit_code(decision))}
+        if as_ == "markdown":
+            return Response(gates.markdown(decision), media_type="text/markdown; charset=utf-8", headers=headers)
+        response.headers.update(headers)
+        return decision
 
     @router.get("/waivers", summary="The waivers that hold now, the next to expire first")
     def waivers() -> tuple[Waiver, ...]:
         return get_desk().service.waivers()
 
     @router.get("/gates", summary="What gates decided, newest first")
-    def gates(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> tuple[GateDecision, ...]:
+    def decided(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> tuple[GateDecision, ...]:
         return get_desk().service.gates(limit)
 
     @router.get("/gates/{decision}", summary="A decision made again from what it rested on")

@@ -1,0 +1,154 @@
+"""What pipelines copy, run for real: the shell script with curl, and the steps of the GitHub action."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Timer
+
+import pytest
+from ruamel.yaml import YAML
+
+import demo
+from tests.project import ROOT
+from tests.running import Server, Workspace
+
+pytestmark = pytest.mark.slow
+
+CI = ROOT / "examples" / "ci"
+SCRIPT = CI / "phasegate.sh"
+RUNS = demo.FOLDER / "runs"
+SLO = """
+version: 1
+phases:
+  - id: "1"
+    entry: ["seeded_users >= 10000"]
+    objectives: [{service: event, sli: http_req_duration, target: "p(95) < 250ms"}]
+"""
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("ci")
+    (folder / "slo.yaml").write_text(SLO)
+    return Workspace(folder, folder / "slo.yaml")
+
+
+@pytest.fixture(scope="module")
+def server(workspace: Workspace) -> Iterator[Server]:
+    with workspace.serving() as running:
+        yield running
+
+
+def file(slug: str, kind: str = "json.gz") -> Path:
+    return min(RUNS.glob(f"*-{slug}.{kind}"))
+
+
+def script(url: str, *words: str | Path, shell: str = "sh") -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PHASEGATE_URL": url}
+    return subprocess.run([shell, SCRIPT, *words], env=environment, capture_output=True, text=True, check=False)
+
+
+def upload(server: Server, slug: str, version: str, *said: str) -> subprocess.CompletedProcess[str]:
+    about = ("service=event", "test=event crud & more", f"version={version}", "fact=seeded_users=10000", *said)
+    return script(server.url, "upload", file(slug), file(slug, "summary.json"), "--", *about)
+
+
+@pytest.mark.parametrize(
+    ("slug", "version", "code", "answer"),
+    [("event", "1.0", 0, "PASS"), ("event-slow", "2.0", 1, "FAIL"), (None, "3.0", 3, "INCONCLUSIVE")],
+)
+def test_upload_gate_comment_and_exit_code(
+    server: Server, slug: str | None, version: str, code: int, answer: str
+) -> None:
+    if slug:
+        stored = upload(server, slug, version)
+        assert stored.returncode == 0, stored.stderr
+        assert '"created":true' in stored.stdout
+        again = upload(server, slug, version)
+        assert '"created":false' in again.stdout
+    asked = script(server.url, "gate", "phase=1", f"version={version}")
+    assert asked.returncode == code, asked.stderr
+    lines = asked.stdout.splitlines()
+    assert lines[0] == "<!-- phasegate gate 1 -->"
+    assert answer in lines[1]
+
+
+def test_what_goes_wrong_exits_2_and_says_what(server: Server) -> None:
+    for words, told in (
+        (("gate", "phase=nosuch", "version=1"), "404"), (("gate", "phase"), "is not name=value"),
+        (("upload",), "name the file"), (("ask",), "say upload or gate"),
+        (("upload", SCRIPT, "--", "service=event"), "422"),
+    ):  # fmt: skip
+        done = script(server.url, *words)
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_an_upload_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
+    (tmp_path / "slo.yaml").write_text(SLO)
+    workspace = Workspace(tmp_path, tmp_path / "slo.yaml")
+    with workspace.serving() as first:
+        url, port = first.url, first.url.rpartition(":")[2]
+    restarted: list[subprocess.Popen[bytes]] = []
+
+    def restart() -> None:
+        command = [str(ROOT / "phasegate"), "serve", "--port", port]
+        restarted.append(subprocess.Popen(command, cwd=tmp_path, env=workspace._environment()))
+
+    timer = Timer(1.0, restart)
+    timer.start()
+    try:
+        done = script(url, "upload", file("event-slow"), "--", "service=event", "version=1.0")
+        assert (done.returncode, '"created":true' in done.stdout) == (0, True), done.stderr
+    finally:
+        timer.join()
+        for process in restarted:
+            process.terminate()
+            process.wait(30)
+
+
+def test_the_steps_of_the_github_action_run_as_shell(server: Server, tmp_path: Path) -> None:
+    action = YAML(typ="safe").load((CI / "action.yml").read_text())
+    shutil.copy(SCRIPT, tmp_path)
+    inputs = {"url": server.url, "token": "", "results": str(file("event-slow")), "phase": "1", "version": "2.0",
+              "said": "service=event test=action environment=ci fact=seeded_users=10000"}  # fmt: skip
+    codes = []
+    for step in action["runs"]["steps"]:
+        given = {name: value.replace("${{ inputs.", "").replace(" }}", "") for name, value in step["env"].items()}
+        environment = {name: inputs[value] for name, value in given.items()} | {
+            "PATH": os.environ["PATH"], "GITHUB_ACTION_PATH": str(tmp_path), "GITHUB_SHA": "abc",
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            "RUNNER_TEMP": str(tmp_path),
+        }  # fmt: skip
+        done = subprocess.run(
+            ["sh", "-e", "-c", step["run"]], env=environment, capture_output=True, text=True, check=False
+        )
+        codes.append(done.returncode)
+    assert codes == [0, 1]
+    assert "FAIL" in (tmp_path / "summary").read_text()
+    assert (tmp_path / "output").read_text() == f"comment={tmp_path}/phasegate.md\n"
+
+
+def test_the_gitlab_template_calls_the_script_as_it_is(server: Server, tmp_path: Path) -> None:
+    jobs = YAML(typ="safe").load((CI / "gitlab.yml").read_text())
+    shutil.copy(SCRIPT, tmp_path)
+    shutil.copy(file("event-slow"), tmp_path / "results.json.gz")
+    shutil.copy(file("event-slow", "summary.json"), tmp_path / "summary.json")
+    environment = {
+        "PATH": os.environ["PATH"], "PHASEGATE_URL": server.url, "CI_JOB_NAME": "load-test", "CI_COMMIT_TAG": "5.0",
+        "CI_COMMIT_BRANCH": "", "CI_COMMIT_SHA": "abc",
+    }  # fmt: skip
+    measured, gate = jobs["load-test"]["script"][1], jobs["release-gate"]["script"][0].replace("phase=7A", "phase=1")
+    done = [
+        subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        for command in (f"code=99; {measured}", f"set -o pipefail; {gate}")
+    ]
+    codes = [one.returncode for one in done]
+    assert codes == [0, 3], "the same bytes were stored as version 2.0: there is no run of 5.0"
+    assert "INCONCLUSIVE" in (tmp_path / "gate.md").read_text()
