@@ -88,7 +88,7 @@ def asked_of(
     found = {asked.sli.key: asked for one in chosen if (asked := _asked(one))}
     named = [*services]
     for sli in standard(named):
-        if sli.service is None and named and not shape.called(None):
+        if sli.service is None and named and None not in shape.by_service:
             continue
         found.setdefault(sli.key, Asked(sli, higher_is_worse=not sli.per_second))
     return list(found.values())
@@ -109,8 +109,12 @@ def asked_instead(shape: Shape, others: Sequence[Shape]) -> list[Asked]:
 
     At most :data:`_MOST_ENDPOINTS`, those that are called most.
     """
-    gone = frozenset.intersection(*(apart(shape, other) for other in others)) if others else frozenset()
-    before = {endpoint for other in others for endpoint, _ in other.calls}
+    gone = frozenset(shape.by_service)
+    for other in others:
+        gone &= apart(shape, other)
+        if not gone:
+            return []
+    before = {endpoint for other in others for endpoint in other.endpoints}
     both = [(n, endpoint) for endpoint, n in shape.calls if endpoint[0] in gone and endpoint in before]
     most = sorted(both, key=lambda one: (-one[0], one[1][1:]))[:_MOST_ENDPOINTS]
     return [asked for _, endpoint in most for asked in asked_of_endpoint(endpoint)]
@@ -185,15 +189,18 @@ def apart(run: Shape, other: Shape) -> frozenset[str | None]:
 
     That is, more than :data:`_MIXTURE` of the calls of either run went to endpoints that the other does not have.
     """
+    if run.endpoints == other.endpoints:
+        return frozenset()
     return frozenset(
         service
-        for service in {endpoint[0] for endpoint in run.endpoints | other.endpoints}
-        if max(_alone(run.called(service), other), _alone(other.called(service), run)) > _MIXTURE
+        for service in {*run.by_service, *other.by_service}
+        if max(_alone(run, other, service), _alone(other, run, service)) > _MIXTURE
     )
 
 
-def _alone(called: Mapping[Endpoint, int], other: Shape) -> float:
-    """The share of calls that went to endpoints which the other run does not have."""
+def _alone(run: Shape, other: Shape, service: str | None) -> float:
+    """The share of a service's calls that went to endpoints which the other run does not have."""
+    called = run.by_service.get(service, {})
     return sum(n for endpoint, n in called.items() if endpoint not in other.endpoints) / max(1, sum(called.values()))
 
 

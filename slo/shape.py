@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -111,14 +112,18 @@ class Shape:
         """Those of the load."""
         return sum(flow.requests for flow in self.flows)
 
-    @property
+    @cached_property
     def endpoints(self) -> frozenset[Endpoint]:
         """The endpoints that were called, however seldom."""
         return frozenset((part[1] or None, part[2], part[3]) for part in self.parts if part[0] == "endpoint")
 
-    def called(self, service: str | None) -> dict[Endpoint, int]:
-        """The endpoints of one service (``None``: of requests that belong to none), with how often each was called."""
-        return {endpoint: n for endpoint, n in self.calls if endpoint[0] == service}
+    @cached_property
+    def by_service(self) -> dict[str | None, dict[Endpoint, int]]:
+        """Of every service (``None``: of requests without one) its endpoints, with how often each was called."""
+        found: defaultdict[str | None, dict[Endpoint, int]] = defaultdict(dict)
+        for endpoint, n in self.calls:
+            found[endpoint[0]][endpoint] = n
+        return dict(found)
 
     @property
     def services(self) -> frozenset[str]:
