@@ -18,7 +18,6 @@ from cli_options import (
     FormatOption,
     PhaseOption,
     ServerOption,
-    ServiceOption,
     SloOption,
     VersionOption,
     at_desk,
@@ -72,7 +71,7 @@ def gate(
 
 
 def override(
-    decision: Annotated[str, typer.Argument(help="Id of the gate's decision, or its beginning.")],
+    decision: Annotated[str, typer.Argument(help="Id of the gate's decision, in full.")],
     by: Annotated[str, typer.Option("--by", help="Who answers for it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")],
     output: FormatOption = Format.text,
@@ -89,9 +88,9 @@ def waive(
     owner: Annotated[str, typer.Option("--owner", help="Who answers for it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
     until: Annotated[str, typer.Option("--until", help="14d, or a date as 2026-12-01; at most 30 days.")],
-    service: ServiceOption = None,
-    phase: PhaseOption = None,
-    version: VersionOption = None,
+    service: Annotated[str | None, typer.Option("--service", help="Only of this service.")] = None,
+    phase: Annotated[str | None, typer.Option("--phase", help="Only in this phase.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Only of this version.")] = None,
     output: FormatOption = Format.text,
     server: ServerOption = None,
 ) -> None:

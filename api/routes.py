@@ -38,6 +38,8 @@ _RETRY_AFTER_S = 5
 _PIECE = 1 << 20
 _absent_if_empty = BeforeValidator(lambda given: given or None)
 _Text = Annotated[str | None, Query(max_length=200), _absent_if_empty]
+_Named = Annotated[str | None, Query(min_length=1, max_length=200)]
+"""What, left empty, would mean everything: an unset variable must not widen it."""
 _Texts = Annotated[list[str], BeforeValidator(lambda given: [text for text in given if text])]
 
 
@@ -70,9 +72,9 @@ class _WaiverQuery(BaseModel, extra="forbid"):
     owner: Annotated[str, Field(min_length=1, max_length=200)]
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     expires_at: AwareDatetime
-    service: _Text = None
-    phase: _Text = None
-    version: _Text = None
+    service: _Named = None
+    phase: _Named = None
+    version: _Named = None
 
 
 class _Told(BaseModel):
@@ -178,7 +180,7 @@ def _gates(get_desk: GetDesk) -> APIRouter:
         response: Response,
         phase: Annotated[str, Query(max_length=200)],
         version: Annotated[str, Query(max_length=200)],
-        environment: _Text = None,
+        environment: _Named = None,
         as_: Annotated[Literal["json", "markdown"], Query(alias="format")] = "json",
     ) -> GateDecision | Response:
         """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one.

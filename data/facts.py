@@ -49,14 +49,15 @@ def facts_in(document: str | bytes) -> Facts:
         BadRequest: it is no such document.
     """
     try:
-        tree = json.loads(document, parse_constant=_no_number)
+        tree = json.loads(document, parse_constant=_no_number, object_pairs_hook=_each_once)
+        leaves = list(_leaves(tree)) if isinstance(tree, dict) else None
     except (ValueError, RecursionError) as error:
         told = str(error) if isinstance(error, ValueError) else "nested too deep"
         raise BadRequest(f"facts cannot be read: {told}", help="write a JSON object") from error
-    if not isinstance(tree, dict):
+    if leaves is None:
         raise BadRequest("facts are a JSON object", help='write {"seeded_users": 10000}')
     found: Facts = {}
-    for name, value in _leaves(tree):
+    for name, value in leaves:
         if not isinstance(value, bool | int | float | str):
             raise BadRequest(f"the fact {name} is neither number, truth value nor text", help=_EXAMPLE)
         _add(found, name, value if isinstance(value, bool | str) else _finite(name, value))
@@ -101,7 +102,7 @@ def _add(found: Facts, name: str, value: Fact) -> None:
         raise BadRequest(f"{_short(name)} is no name of a fact", help=_EXAMPLE)
     if isinstance(value, str) and len(value) > _LONGEST:
         raise BadRequest(f"the fact {name} has more than {_LONGEST} characters", help="attach it as a file instead")
-    if name in found and found[name] != value:
+    if name in found and (found[name] != value or type(found[name]) is not type(value)):
         raise BadRequest(f"the fact {name} is said twice: {said(found[name])} and {said(value)}", help="say it once")
     if len(found) >= MOST_FACTS:
         raise BadRequest(f"there are more than {MOST_FACTS} facts", help="say those that entry criteria ask for")
@@ -124,6 +125,13 @@ def _finite(name: str, value: float) -> float:
     if not math.isfinite(number):
         raise BadRequest(f"the fact {name} is too large a number", help=_EXAMPLE)
     return number
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice")
+    return found
 
 
 def _no_number(text: str) -> float:

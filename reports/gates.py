@@ -25,6 +25,7 @@ MOST_CHARACTERS = 60_000
 """Of a Markdown comment; GitHub takes 65,536, GitLab more."""
 
 _MOST_REASONS = 12
+_LONGEST = 600  # characters of one line of a comment
 _MEANING = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 
 
@@ -70,15 +71,19 @@ def markdown(decision: GateDecision) -> str:
 
     Never more than :data:`MOST_CHARACTERS`: the decisive checks come first, and what is left out is counted.
     """
+    where = " ".join(filter(None, (decision.question.phase, decision.question.environment)))
     head = [
-        f"<!-- phasegate gate {escape(decision.question.phase)} -->",
+        f"<!-- phasegate gate {escape(where)} -->",
         f"### {GLYPHS[_state(decision)]} {_state(decision).upper()}: {_plain(_sentence(decision))}",
         "",
         *(f"- {_plain(reason)}" for reason in decision.reasons[:_MOST_REASONS]),
     ]
     if (more := len(decision.reasons) - _MOST_REASONS) > 0:
         head.append(f"- and {numbers.things(more, 'more reason')}")
-    tail = [*_section("Next", decision.next_steps[:_MOST_REASONS]), *_section("Verify", decision.verification)]
+    tail = [
+        *_section("Next", decision.next_steps[:_MOST_REASONS]),
+        *_section("Verify", decision.verification[:_MOST_REASONS]),
+    ]
     if decision.rollback:
         tail += ["", f"**Rollback:** {_plain(decision.rollback)}"]
     tail += ["", f"<sub>{_plain(_about(decision))}</sub>", ""]
@@ -171,4 +176,6 @@ def _section(title: str, steps: Sequence[str]) -> list[str]:
 
 def _plain(words: str) -> str:
     """Words as Markdown that shows them and nothing else; nobody is notified by an ``@``."""
-    return _MEANING.sub(r"\\\1", escape(one_line(words), quote=False)).replace("@", "@\N{ZERO WIDTH SPACE}")
+    line = one_line(words)
+    line = line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."
+    return _MEANING.sub(r"\\\1", escape(line, quote=False)).replace("@", "@\N{ZERO WIDTH SPACE}")

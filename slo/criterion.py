@@ -7,6 +7,7 @@ let through, so that nothing is ever executed.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -169,6 +170,8 @@ def _value(node: ast.expr, facts: Mapping[str, Fact]) -> Fact:
 def _check_comparable(left: Fact, sign: str, right: Fact) -> None:
     if type(left) is not type(right):
         raise _Unfit(f"{said(left)} and {said(right)} are not of one kind")
+    if not all(math.isfinite(side) for side in (left, right) if isinstance(side, float)):
+        raise _Unfit("it comes to no finite number")
     if not isinstance(left, float) and sign not in {"==", "!="}:
         raise _Unfit(f"{said(left)} is not a number")
 

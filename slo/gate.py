@@ -7,20 +7,23 @@ taken for met, and what is proven to be missed outranks what cannot be told.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from data.facts import said
 from data.model import Override, Waiver
 from slo import numbers
+from slo.criterion import Answer
 from slo.findings import concerns, state_of
 from slo.model import Verdict, VerdictState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
-    from slo.criterion import Answer, Criterion
-    from slo.model import Comparison, ObjectiveResult
+    from slo.criterion import Criterion
+    from slo.model import Comparison, ObjectiveResult, RunRef
     from slo.plan import Objective, Phase
 
 CheckKind = Literal["phase", "entry", "run", "measurement", "objective", "coverage", "regression"]
@@ -30,6 +33,10 @@ GATE_SCHEMA = 1
 _PASSED: dict[VerdictState, str] = {
     "pass": "is passed", "warn": "is passed, with a warning", "fail": "is not passed", "inconclusive": "cannot be told",
 }  # fmt: skip
+_ENTERED: dict[VerdictState, CheckState] = {
+    "pass": "met", "warn": "at_risk", "fail": "missed", "inconclusive": "unknown",
+}  # fmt: skip
+_WORST_FIRST: tuple[CheckState, ...] = ("missed", "unknown", "at_risk", "waived", "met")
 _SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "unknown": 0.0, "waived": 0.0}
 
 
@@ -65,14 +72,15 @@ class GateQuestion:
 class GateEvidence:
     """All that a decision rests on: the verdicts of the newest runs, and the decisions about the phases before.
 
-    ``runs`` maps a service (empty: the whole system) to the index of its verdict in ``verdicts``. It is kept with the
-    decision, and with slo.yaml (``config_digest``) gives it again.
+    ``runs`` maps a service (empty: the whole system) to the places in ``verdicts`` of those that speak for it: the
+    newest of each test that calls it. It is kept with the decision, and gives it again with slo.yaml
+    (``config_digest``).
     """
 
     question: GateQuestion
     config_digest: str
     verdicts: tuple[Verdict, ...]
-    runs: dict[str, int]
+    runs: dict[str, tuple[int, ...]]
     earlier: tuple[GateDecision, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
@@ -113,7 +121,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     checks = [*_earlier(evidence, phase), *_entries(evidence, phase)]
     checks += [*(_waived(check, evidence, phase) for check in _measured(evidence)), *every]
     checks += [*_coverage(asked, phase), *_regressions(evidence)]
-    enough = any(c.kind == "coverage" and c.state == "met" for c in checks)
+    enough = any(c.kind == "coverage" and c.state != "missed" for c in checks)
     missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
     unknown = [c for c in checks if c.state == "unknown"]
     weak = [c for c in checks if c.state in {"missed", "at_risk", "waived"}]
@@ -130,7 +138,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     return GateDecision(
         schema=GATE_SCHEMA, id=gate_id, question=evidence.question, title=phase.title, decision=decision,
         reasons=_reasons(told), next_steps=tuple(dict.fromkeys(steps)),
-        checks=tuple(sorted(checks, key=lambda c: ("missed", "unknown", "at_risk", "waived", "met").index(c.state))),
+        checks=tuple(sorted(checks, key=lambda c: _WORST_FIRST.index(c.state))),
         coverage=coverage, score=100 * sum(_SCORES[c.state] * c.weight for c in asked) / total if total else 0.0,
         config_digest=evidence.config_digest, rule_version=rule_version,
         runs=tuple(dict.fromkeys(v.run.id for v in evidence.verdicts)),
@@ -140,14 +148,12 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
 
 
 def _waived(check: GateCheck, evidence: GateEvidence, phase: Phase) -> GateCheck:
-    """A check that is not met, as far as somebody allows it to be overlooked."""
-    asked = phase.id, evidence.question.version
-    for one in evidence.waivers:
-        scope = all(mine in {None, its} for mine, its in zip((one.phase, one.version), asked, strict=True))
-        if check.state != "met" and one.about == check.name and one.service in {None, check.service} and scope:
-            reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
-            return replace(check, state="waived", reason=reason, next_step="")
-    return check
+    """A check that is not met, as far as somebody allows it to be overlooked. A run that is missing cannot be."""
+    if check.state == "met" or check.kind == "run" or check.name not in _overlooked(evidence, phase, check.service):
+        return check
+    one = next(w for w in evidence.waivers if w.about == check.name and w.service in {None, check.service})
+    reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
+    return replace(check, state="waived", reason=reason, next_step="")
 
 
 def _is_covered(check: GateCheck) -> bool:
@@ -172,16 +178,14 @@ def _earlier(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
     decided = {one.question.phase: one for one in evidence.earlier}
     for name in phase.after:
         one = decided.get(name)
-        state: CheckState = "unknown"
-        if one is not None:
-            state = {"pass": "met", "warn": "met", "fail": "missed"}.get(one.decision, "unknown")  # type: ignore[assignment]
+        state: CheckState = _ENTERED[one.decision] if one else "unknown"
         reason = "was not decided" if one is None else _PASSED[one.decision]
         if one is not None and state != "met" and one.reasons:
             reason += f": {one.reasons[0]}"
         yield GateCheck(
             "phase", f"phase {name}", state, reason, runs=one.runs if one else (),
             next_step="" if state == "met" else f"see why: `phasegate gate --phase {name} "
-            f"--version {evidence.question.version}`",
+            f"--version {shlex.quote(evidence.question.version)}`",
         )  # fmt: skip
 
 
@@ -200,50 +204,81 @@ def _entries(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
 
 
 def _entry(criterion: Criterion, verdicts: Sequence[Verdict]) -> tuple[Answer, tuple[str, ...]]:
-    """It has to hold in every run that knows all of its facts; where none does, with what all of them know together."""
-    answers = [(criterion.judge(v.run.facts), (v.run.id,)) for v in verdicts]
-    for state in ("missed", "not_evaluable", "met"):
-        if found := [one for one in answers if one[0].state == state]:
-            return found[0]
-    together = {name: fact for v in reversed(verdicts) for name, fact in v.run.facts.items()}
-    return criterion.judge(together), tuple(v.run.id for v in verdicts if v.run.facts)
+    """It has to hold in every environment that the runs are from, by what they say together, without contradiction."""
+    found: list[tuple[Answer, tuple[str, ...]]] = []
+    for environment in dict.fromkeys(v.run.environment for v in verdicts):
+        of = [v.run for v in verdicts if v.run.environment == environment]
+        alone = [(criterion.judge(run.facts), (run.id,)) for run in of]
+        known = [run for run in of if set(criterion.names) & run.facts.keys()]
+        runs = tuple(run.id for run in known)
+        if missed := [one for one in alone if one[0].state == "missed"]:
+            found.append(missed[0])
+        elif name := next((n for n in criterion.names if len({_said(run, n) for run in known} - {None}) > 1), None):
+            told = " and ".join(f"{_said(run, name)} in run {run.id}" for run in known if _said(run, name))
+            found.append((Answer("not_evaluable", f"{name} is {told}"), runs))
+        else:
+            together = {name: fact for run in reversed(known) for name, fact in run.facts.items()}
+            found.append((criterion.judge(together), runs))
+    order = ("missed", "not_evaluable", "no_data", "met")
+    return min(found, key=lambda one: order.index(one[0].state), default=(criterion.judge({}), ()))
+
+
+def _said(run: RunRef, name: str) -> str | None:
+    """What a run says of a fact, as people write it."""
+    return said(run.facts[name]) if name in run.facts else None
 
 
 def _measured(evidence: GateEvidence) -> Iterator[GateCheck]:
-    """Can the newest run of each service be believed about it?"""
-    version = evidence.question.version
-    for service, place in evidence.runs.items():
-        verdict = evidence.verdicts[place]
-        findings = [f for f in verdict.measurement.findings if f.severity != "info" and concerns(f, service or None)]
-        for finding in findings:
-            yield GateCheck(
-                "measurement", finding.code, "unknown", f"in run {verdict.run.id}: {finding.message}",
-                service or None, runs=(verdict.run.id,),
-                next_step=finding.remedy or f"run the test of version {version} again", name=finding.code,
-            )  # fmt: skip
+    """Can the runs that speak for each service be believed about it?"""
+    for service, places in evidence.runs.items():
+        for verdict in (evidence.verdicts[place] for place in places):
+            for finding in verdict.measurement.findings:
+                if finding.severity != "info" and concerns(finding, service or None):
+                    yield GateCheck(
+                        "measurement", finding.code, "unknown", f"in run {verdict.run.id}: {finding.message}",
+                        service or None, runs=(verdict.run.id,),
+                        next_step=finding.remedy or "run the test again", name=finding.code,
+                    )  # fmt: skip
 
 
 def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    """Each objective, by the worst of the runs that speak for it."""
     version = evidence.question.version
     for objective in phase.objectives:
-        name = objective.service or ""
-        about = f"{objective.sli or objective.promql} {objective.target.stat}"
-        if name not in evidence.runs:
+        name = str(objective.sli or objective.promql)
+        places = evidence.runs.get(objective.service or "", ())
+        if not places:
             where = objective.service or "the whole system"
             yield GateCheck(
-                "run", about, "unknown", f"is not known: no run of version {version} speaks for {where}",
+                "run", f"{name} {objective.target.stat}", "unknown",
+                f"is not known: no run of version {version} speaks for {where}",
                 objective.service, objective.key, objective.weight,
-                next_step=f"run the test of {where}, and store it with `--version {version}`",
-                name=str(objective.sli or objective.promql),
+                next_step=f"run the test of {where}, and store it with `--version {shlex.quote(version)}`", name=name,
             )  # fmt: skip
             continue
-        verdict = evidence.verdicts[evidence.runs[name]]
-        state, reason = _result(next((o for o in verdict.objectives if _same(o, objective)), None), verdict)
-        step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
-        yield GateCheck(
-            "objective", str(objective.sli or objective.promql), state, reason, objective.service, objective.key,
-            objective.weight, (verdict.run.id,), step, str(objective.sli or objective.promql),
-        )  # fmt: skip
+        found = []
+        for verdict in (evidence.verdicts[place] for place in places):
+            result = next((o for o in verdict.objectives if _same(o, objective)), None)
+            state, reason = _result(result, verdict, _overlooked(evidence, phase, objective.service))
+            step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
+            found.append(
+                GateCheck(
+                    "objective", name, state, reason, objective.service, objective.key, objective.weight,
+                    (verdict.run.id,), step, name,
+                )
+            )  # fmt: skip
+        yield min(found, key=lambda check: _WORST_FIRST.index(check.state))
+
+
+def _overlooked(evidence: GateEvidence, phase: Phase, service: str | None) -> set[str]:
+    """What is waived of a service."""
+    asked = phase.id, evidence.question.version
+    return {
+        one.about
+        for one in evidence.waivers
+        if one.service in {None, service}
+        and all(mine in {None, its} for mine, its in zip((one.phase, one.version), asked, strict=True))
+    }
 
 
 def _same(result: ObjectiveResult, objective: Objective) -> bool:
@@ -251,10 +286,11 @@ def _same(result: ObjectiveResult, objective: Objective) -> bool:
     return (result.service, result.sli, result.target, result.include) == asked
 
 
-def _result(result: ObjectiveResult | None, verdict: Verdict) -> tuple[CheckState, str]:
+def _result(result: ObjectiveResult | None, verdict: Verdict, overlooked: Container[str]) -> tuple[CheckState, str]:
     if result is None:
         return "unknown", f"was not asked of run {verdict.run.id}"
-    believed = state_of(f for f in verdict.measurement.findings if concerns(f, result.service)) == "valid"
+    findings = [f for f in verdict.measurement.findings if f.code not in overlooked]
+    believed = state_of(f for f in findings if concerns(f, result.service)) == "valid"
     match result.state:
         case "missed" if result.proven or believed:
             return "missed", result.reason
@@ -268,7 +304,10 @@ def _result(result: ObjectiveResult | None, verdict: Verdict) -> tuple[CheckStat
 
 def _coverage(asked: Sequence[GateCheck], phase: Phase) -> Iterator[GateCheck]:
     """Enough of the objectives are met, or are not whatever becomes of those that are not known."""
-    if phase.coverage is None or not asked:
+    if phase.coverage is None:
+        return
+    if not asked:
+        yield GateCheck("coverage", "coverage", "unknown", "every objective is waived", next_step="end a waiver")
         return
     sure = sum(c.state in {"met", "at_risk"} for c in asked)
     unknown = sum(c.state == "unknown" for c in asked)
@@ -295,6 +334,5 @@ def _regressions(evidence: GateEvidence) -> Iterator[GateCheck]:
 
 
 def _speaks(evidence: GateEvidence, verdict: Verdict, one: Comparison) -> bool:
-    """Is this the run that speaks for the service?"""
-    place = evidence.runs.get(one.service or "")
-    return place is not None and evidence.verdicts[place] is verdict
+    """Is this a run that speaks for the service?"""
+    return any(evidence.verdicts[place] is verdict for place in evidence.runs.get(one.service or "", ()))

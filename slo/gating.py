@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ import blake3
 from data.catalog import RunFilter, StoredConfig, StoredGate
 from data.errors import BadRequest, NotFound, StoreError
 from data.model import Override, Waiver
+from slo.baseline import test_of
 from slo.config import parse_config
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
@@ -23,7 +24,7 @@ from slo.refs import run_ref
 from slo.verdict import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from data.model import Run
     from data.store import Store
@@ -35,6 +36,8 @@ LONGEST = timedelta(days=30)
 """How long a waiver may last."""
 
 _ID_CHARACTERS = 12
+_LONGEST_TEXT = 500
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ARTICLES = {"about": "an objective or a finding that it is about", "owner": "an owner", "reason": "a reason"}
 
 
@@ -49,6 +52,17 @@ class WaiverRequest:
     service: str | None = None
     phase: str | None = None
     version: str | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What all gates of one question are judged by: the runs of the version, newest first, and slo.yaml."""
+
+    version: str
+    runs: Sequence[Run]
+    tested: Mapping[str, frozenset[str]]
+    config: Config
+    text: str
 
 
 class Gates:
@@ -66,10 +80,13 @@ class Gates:
             NotFound: slo.yaml has no such phase.
         """
         config.phase(question.phase)
-        runs = self._store.runs(RunFilter(version=question.version, environment=question.environment), limit=None)
-        evidence = Evidence(self._store)
-        believed = [run for run in runs if evidence.invalidated(run.id) is None]
-        return self._with_override(self._decide(question, config, text, believed, {}))
+        every = self._store.runs(RunFilter(environment=question.environment), limit=None)
+        taken_out = Evidence(self._store)
+        runs = [
+            run for run in every if run.meta.version == question.version and taken_out.invalidated(run.id) is None
+        ]  # fmt: skip
+        asked = _Asked(question.version, runs, tested(every), config, text)
+        return self._with_override(self._decide(question, asked, {}))
 
     def replay(self, decision_id: str) -> GateDecision:
         """A decision made again from what it rested on, by its id or the beginning of it.
@@ -109,7 +126,10 @@ class Gates:
         """
         if not by.strip() or not reason.strip():
             raise BadRequest("a gate is overridden by somebody, for a reason", help="say both: --by NAME --reason TEXT")
+        _check_lengths(by, reason)
         decision = self.decision(decision_id)
+        if decision.id != decision_id:
+            raise BadRequest(f"{decision_id!r} is the beginning of {decision.id}", help="an override takes the full id")
         if decision.decision in {"pass", "warn"}:
             raise BadRequest(f"the gate of decision {decision.id} is open: there is nothing to override")
         self._store.override(Override(decision.id, by.strip(), reason.strip(), self._clock()))
@@ -122,6 +142,11 @@ class Gates:
             BadRequest: something is not said, or it would last longer than 30 days, or is over already.
         """
         now = self._clock()
+        _check_lengths(asked.about, asked.owner, asked.reason)
+        if "" in {asked.service, asked.phase, asked.version}:
+            raise BadRequest(
+                "a waiver for nothing in particular would hold everywhere", help="name it, or leave it out"
+            )
         for name in ("about", "owner", "reason"):
             if not getattr(asked, name).strip():
                 raise BadRequest(f"a waiver has {_ARTICLES[name]}", help=f"say it: --{name} TEXT")
@@ -165,48 +190,72 @@ class Gates:
             raise BadRequest(f"{decision_id!r} could mean {', '.join(one.id for one in found)}", help="give more of it")
         return found[0]
 
-    def _decide(
-        self, question: GateQuestion, config: Config, text: str, runs: Sequence[Run], known: dict[str, GateDecision]
-    ) -> GateDecision:
-        phase = config.phase(question.phase)
+    def _decide(self, question: GateQuestion, asked: _Asked, known: dict[str, GateDecision]) -> GateDecision:
+        phase = asked.config.phase(question.phase)
         if phase.id in known:
             return known[phase.id]
-        earlier = [
-            self._decide(replace(question, phase=name), config, text, runs, known) for name in phase.after
-        ]  # fmt: skip
-        verdicts, speaking = self._speaking(phase, config, text, runs)
-        evidence = GateEvidence(question, config.digest, verdicts, speaking, tuple(earlier), self.waivers())
-        written = to_json(evidence)
-        gate_id = blake3.blake3(f"{RULE_VERSION} {written}".encode()).hexdigest()[:_ID_CHARACTERS]
-        known[phase.id] = self._keep(decide_gate(evidence, phase, gate_id, RULE_VERSION), written, config, text)
+        earlier = tuple(self._decide(replace(question, phase=name), asked, known) for name in phase.after)
+        verdicts, speaking = self._speaking(phase, asked.config, asked.text, asked.runs, asked.tested)
+        waivers = tuple(
+            w for w in self.waivers() if w.phase in {None, phase.id} and w.version in {None, question.version}
+        )  # fmt: skip
+        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers)
+        decision = decide_gate(evidence, phase, _id_of(evidence), RULE_VERSION)
+        known[phase.id] = self._keep(decision, evidence, asked)
         return known[phase.id]
 
     def _speaking(
-        self, phase: Phase, config: Config, text: str, newest_first: Sequence[Run]
-    ) -> tuple[tuple[Verdict, ...], dict[str, int]]:
-        """The verdicts of the newest run for each service that the phase asks about, and which is whose."""
-        of_test = tested(newest_first)
+        self,
+        phase: Phase,
+        config: Config,
+        text: str,
+        newest_first: Sequence[Run],
+        of_test: Mapping[str, frozenset[str]],
+    ) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, ...]]]:
+        """The verdicts of the newest run of each test that calls a service which is asked about, and who is whose."""
+        newest = list({test_of(run): run for run in reversed(newest_first)}.values())[::-1]
         services = dict.fromkeys(objective.service for objective in phase.objectives)
         speaks = {
-            service or "": run
+            service or "": [run for run in newest if covers(run_ref(run), service, of_test[run.id])]
             for service in services
-            if (run := next((r for r in newest_first if covers(run_ref(r), service, of_test[r.id])), None))
         }
-        runs = list({run.id: run for run in newest_first if run in speaks.values()}.values())
+        chosen = {run.id for runs in speaks.values() for run in runs}
+        runs = [run for run in newest if run.id in chosen]
         verdicts = self._judging.verdicts(runs, config, phase, text)
         places = {run.id: place for place, run in enumerate(runs)}
-        return tuple(verdicts[run.id] for run in runs), {name: places[run.id] for name, run in speaks.items()}
+        return tuple(verdicts[run.id] for run in runs), {
+            name: tuple(places[run.id] for run in found) for name, found in speaks.items() if found
+        }
 
-    def _keep(self, decision: GateDecision, evidence: str, config: Config, text: str) -> GateDecision:
-        if kept := self._store.gates(decision.id, limit=1):
-            return from_json(GateDecision, kept[0].document)
+    def _keep(self, decision: GateDecision, evidence: GateEvidence, asked: _Asked) -> GateDecision:
+        """The decision as it is kept; one that rests on no run is no record of anything, and is not."""
         at, question = self._clock(), decision.question
         decided = replace(decision, decided_at=at)
-        self._store.add_gate(
-            StoredGate(
-                decision.id, question.phase, question.version, question.environment, decision.decision, at,
-                to_json(decided), evidence,
-            ),
-            StoredConfig(config.digest, config.source, at, text),
-        )  # fmt: skip
-        return decided
+        if not decision.runs:
+            return decided
+        if not self._store.gates(decision.id, limit=1):
+            self._store.add_gate(
+                StoredGate(
+                    decision.id, question.phase, question.version, question.environment, decision.decision, at,
+                    to_json(decided), to_json(evidence),
+                ),
+                StoredConfig(asked.config.digest, asked.config.source, at, asked.text),
+            )  # fmt: skip
+        return from_json(GateDecision, self._store.gates(decision.id, limit=1)[0].document)
+
+
+def _check_lengths(*texts: str) -> None:
+    if any(len(text) > _LONGEST_TEXT for text in texts):
+        raise BadRequest(f"a name or a reason has at most {_LONGEST_TEXT} characters", help="say it shorter")
+
+
+def _id_of(evidence: GateEvidence) -> str:
+    """The same for the same evidence, whenever it was judged or received."""
+    timeless = replace(
+        evidence,
+        verdicts=tuple(
+            replace(v, judged_at=_NEVER, run=replace(v.run, received_at=None)) for v in evidence.verdicts
+        ),
+        earlier=tuple(replace(one, decided_at=None) for one in evidence.earlier),
+    )  # fmt: skip
+    return blake3.blake3(f"{RULE_VERSION} {to_json(timeless)}".encode()).hexdigest()[:_ID_CHARACTERS]

@@ -59,6 +59,12 @@ class ConfigSource:
             self._read = version, load_config(path), path.read_text(encoding="utf-8")
         return self._read[1]
 
+    def in_force(self) -> tuple[Config, str]:
+        """The configuration with its text. Raises as :meth:`require` does."""
+        config = self.require()
+        read = self._read
+        return (read[1], read[2]) if read else (config, "")
+
     def text(self, digest: str) -> str:
         """The text of the configuration with this digest, while it is in force; else nothing."""
         return self._read[2] if self._read and self._read[1].digest == digest else ""
@@ -247,8 +253,8 @@ class Service:
         """
         if not version:
             raise BadRequest("a gate is asked about a version", help="name it: --version, or ?version=")
-        config = self._config.require()
-        return self._gates.decide(GateQuestion(phase, version, environment), config, self._config.text(config.digest))
+        config, text = self._config.in_force()
+        return self._gates.decide(GateQuestion(phase, version, environment), config, text)
 
     def gate_replay(self, decision_id: str) -> GateDecision:
         """A decision of a gate made again, from what it rested on."""

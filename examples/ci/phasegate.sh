@@ -24,6 +24,9 @@ query() {
     joined=
     for pair in "$@"; do
         case $pair in
+            *[!a-z_]*=*) [ -z "$(printf %s "${pair%%=*}" | tr -d 'a-z_')" ] || fail "$pair is not name=value" ;;
+        esac
+        case $pair in
             ?*=*) joined="$joined${joined:+&}${pair%%=*}=$(encoded "${pair#*=}")" ;;
             *) fail "$pair is not name=value" ;;
         esac
@@ -40,7 +43,7 @@ ask() {
         printf 'header = "Authorization: Bearer %s"\n' "$PHASEGATE_TOKEN" >"$config"
     fi
     curl --silent --show-error --config "$config" --dump-header "$headers" --output "$answer" \
-        --retry 8 --retry-connrefused --retry-all-errors --connect-timeout 10 --max-time 900 \
+        --retry 8 --retry-max-time 240 --retry-connrefused --retry-all-errors --connect-timeout 10 --max-time 900 \
         --write-out '%{http_code}' "$@" "${PHASEGATE_URL%/}/api/v1/$path" >"$status" ||
         fail "no answer from $PHASEGATE_URL"
     case $(cat "$status") in
@@ -53,6 +56,7 @@ upload() {
     files=0 named=
     for file in "$@"; do
         [ "$file" = -- ] && break
+        [ -r "$file" ] || fail "there is no file $file"
         files=$((files + 1))
     done
     [ "$files" -gt 0 ] || fail "name the file that k6 wrote with --out json"
@@ -60,18 +64,22 @@ upload() {
     shift
     while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
         # Everything but the first file is sent ahead, and named by its digest.
-        digest=$(ask artefacts --data-binary "@$1" | sed 's/.*"artefact": *"\([0-9a-f]*\)".*/\1/')
+        told=$(ask artefacts --data-binary "@$1") || exit 2
+        digest=$(printf %s "$told" | sed -n 's/.*"artefact": *"\([0-9a-f]\{1,\}\)".*/\1/p')
+        [ -n "$digest" ] || fail "$PHASEGATE_URL did not take $1"
         named="$named${named:+ }artefact=$digest"
         shift
     done
     [ "$#" -eq 0 ] || shift
     # shellcheck disable=SC2086  # digests have no blanks
-    ask "runs?$(query "$@" "name=$(basename "$first")" $named)" --data-binary "@$first"
+    said=$(query "$@" "name=$(basename "$first")" $named) || exit 2
+    ask "runs?$said" --data-binary "@$first"
     echo
 }
 
 gate() {
-    ask "gate?$(query "$@" format=markdown)"
+    asked=$(query "$@" format=markdown) || exit 2
+    ask "gate?$asked"
     code=$(sed -n 's/^[Xx]-[Pp]hasegate-[Ee]xit-[Cc]ode: *\([0-9]\).*/\1/p' "$headers")
     exit "${code:-2}"
 }

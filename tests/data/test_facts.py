@@ -72,5 +72,9 @@ def test_facts_travel_to_the_last_digit(facts: Facts) -> None:
 
 def test_two_sources_may_agree_and_not_disagree() -> None:
     assert together([{"a": 1.0}, {"a": 1.0, "b": True}]) == {"a": 1.0, "b": True}
-    with pytest.raises(BadRequest, match="said twice"):
-        together([{"a": 1.0}, {"a": 2.0}])
+    for other in (2.0, True):
+        with pytest.raises(BadRequest, match="said twice"):
+            together([{"a": 1.0}, {"a": other}])
+    for text in ('{"a": 5, "a": 0}', '{"a":' * 900 + "1" + "}" * 900):
+        with pytest.raises(BadRequest, match="facts cannot be read"):
+            facts_in(text)

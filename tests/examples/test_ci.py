@@ -77,14 +77,18 @@ def test_upload_gate_comment_and_exit_code(
     assert answer in lines[1]
 
 
-def test_what_goes_wrong_exits_2_and_says_what(server: Server) -> None:
+def test_what_goes_wrong_exits_2_and_says_what(server: Server, tmp_path: Path) -> None:
     for words, told in (
         (("gate", "phase=nosuch", "version=1"), "404"), (("gate", "phase"), "is not name=value"),
         (("upload",), "name the file"), (("ask",), "say upload or gate"),
         (("upload", SCRIPT, "--", "service=event"), "422"),
+        (("upload", file("auth"), "--", "service=auth", "oops"), "oops is not name=value"),
+        (("upload", file("auth"), "--", "a&b=1"), "is not name=value"),
+        (("upload", file("auth"), tmp_path / "nosuch.json"), "there is no file"),
     ):  # fmt: skip
         done = script(server.url, *words)
         assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert not [run for run in server.ask("runs") if "auth" in run["services"]], "nothing was stored"
 
 
 def test_an_upload_waits_for_a_server_that_restarts(tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ def test_the_steps_of_the_github_action_run_as_shell(server: Server, tmp_path: P
     action = YAML(typ="safe").load((CI / "action.yml").read_text())
     shutil.copy(SCRIPT, tmp_path)
     inputs = {"url": server.url, "token": "", "results": str(file("event-slow")), "phase": "1", "version": "2.0",
-              "said": "service=event test=action environment=ci fact=seeded_users=10000"}  # fmt: skip
+              "said": "service=event\ntest=an action *\nenvironment=ci\nfact=seeded_users=10000"}  # fmt: skip
     codes = []
     for step in action["runs"]["steps"]:
         given = {name: value.replace("${{ inputs.", "").replace(" }}", "") for name, value in step["env"].items()}
@@ -142,12 +146,11 @@ def test_the_gitlab_template_calls_the_script_as_it_is(server: Server, tmp_path:
         "PATH": os.environ["PATH"], "PHASEGATE_URL": server.url, "CI_JOB_NAME": "load-test", "CI_COMMIT_TAG": "5.0",
         "CI_COMMIT_BRANCH": "", "CI_COMMIT_SHA": "abc",
     }  # fmt: skip
-    measured, gate = jobs["load-test"]["script"][1], jobs["release-gate"]["script"][0].replace("phase=7A", "phase=1")
+    (tmp_path / "k6-exit-code").write_text("99\n")
+    (store,), (gate,) = jobs["store-run"]["script"], jobs["release-gate"]["script"]
     done = [
-        subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        for command in (f"code=99; {measured}", f"set -o pipefail; {gate}")
+        subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+        for command in (store, gate.replace("phase=7A", "phase=1"))
     ]
     codes = [one.returncode for one in done]
     assert codes == [0, 3], "the same bytes were stored as version 2.0: there is no run of 5.0"

@@ -81,7 +81,7 @@ def test_decisions_are_a_table_and_none_is_said() -> None:
 
 def test_a_comment_begins_with_its_mark_and_the_answer() -> None:
     lines = gates.markdown(decision("fail", MISSED, ENTRY)).splitlines()
-    assert lines[0] == "<!-- phasegate gate 7A -->"
+    assert lines[0] == "<!-- phasegate gate 7A ci -->"
     assert lines[1] == "### ✕ FAIL: version 1\\.4\\.0 may not enter phase 7A \\(Core services\\)"
     assert "| ✕ MISSED | event http\\_req\\_duration \\(key\\) | p\\(95\\) = 399 ms, target &lt; 250 ms |" in lines
     assert any(line.startswith("**Rollback:** Redeploy") for line in lines)

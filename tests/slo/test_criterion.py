@@ -36,6 +36,8 @@ KNOWN: dict[str, Fact] = {
         ("migrated >= 1", "not_evaluable", "true and 1 are not of one kind: migrated = true"),
         ("services / pending_migrations > 1", "not_evaluable",
          "it cannot be computed (float division by zero): services = 8, pending_migrations = 0"),
+        ("services / 1e-999 > 1", "not_evaluable", "it cannot be computed (float division by zero): services = 8"),
+        ("services * 1e308 * 10 >= 5", "not_evaluable", "it comes to no finite number: services = 8"),
         ("seeded_users >= 10000", "no_data", "seeded_users not known"),
         ("services * workers <= slots", "no_data", "workers and slots not known"),
     ],
