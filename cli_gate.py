@@ -23,9 +23,9 @@ from cli_options import (
     at_desk,
 )
 from data.errors import BadRequest
+from data.model import WaiverRequest
 from reports import gates
 from reports.terminal import Format, show
-from slo.gating import WaiverRequest
 
 
 class GateFormat(StrEnum):

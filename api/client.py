@@ -12,7 +12,7 @@ import httpx2 as httpx
 import demo
 from data.errors import ServerUnreachable, StoreError, error_of
 from data.facts import pairs_of
-from data.model import Decision, Waiver
+from data.model import Decision, Waiver, WaiverRequest
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate import GateDecision
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from data.catalog import RunFilter
     from data.model import DecisionKind, RunMeta
     from ingest.service import Upload
-    from slo.gating import WaiverRequest
 
     Progress = Callable[[str, float], None]
 

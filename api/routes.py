@@ -22,14 +22,13 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from data.facts import MOST_FACTS, facts_of
-from data.model import Decision, DecisionKind, RunMeta, Waiver
+from data.model import Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
 from desk import Desk, labels
 from ingest.service import Upload
 from reports import gates
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.gate import GateDecision
-from slo.gating import WaiverRequest
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 
 GetDesk = Callable[[], Desk]

@@ -17,14 +17,12 @@ from data.model import (
     Decision,
     Metric,
     MetricStats,
-    Override,
     Run,
     RunMeta,
     RunRecord,
     Series,
     SummaryValue,
     Threshold,
-    Waiver,
 )
 
 if TYPE_CHECKING:
@@ -169,20 +167,6 @@ class StoredVerdict:
 
 
 @dataclass(frozen=True)
-class StoredGate:
-    """One row of ``gate_decisions``: what a gate decided (``document``), and what that rests on, both as JSON text."""
-
-    id: str
-    phase: str
-    version: str
-    environment: str | None
-    decision: str
-    decided_at: datetime
-    document: str
-    evidence: str
-
-
-@dataclass(frozen=True)
 class StoredConfig:
     """One row of ``slo_configs``: the text of a slo.yaml that something was judged by."""
 
@@ -261,36 +245,6 @@ def read_config(connection: sa.Connection, digest: str) -> StoredConfig | None:
     """The slo.yaml with this digest, if something was judged by it."""
     row = connection.execute(sa.select(slo_configs).where(slo_configs.c.digest == digest)).mappings().first()
     return None if row is None else StoredConfig(**row)
-
-
-def add_gate(connection: sa.Connection, gate: StoredGate) -> None:
-    """Keep a decision, once for the same evidence."""
-    if connection.scalar(sa.select(gate_decisions.c.id).where(gate_decisions.c.id == gate.id)) is None:
-        connection.execute(gate_decisions.insert(), [asdict(gate)])
-
-
-def read_gates(connection: sa.Connection, prefix: str = "", limit: int | None = None) -> list[StoredGate]:
-    """Decisions whose id begins so, newest first."""
-    found = sa.select(gate_decisions).where(gate_decisions.c.id.startswith(prefix, autoescape=True))
-    found = found.order_by(gate_decisions.c.decided_at.desc(), gate_decisions.c.id).limit(limit)
-    return [StoredGate(**row) for row in connection.execute(found).mappings()]
-
-
-def read_overrides(connection: sa.Connection) -> list[Override]:
-    """Who let versions through, oldest first."""
-    found = connection.execute(sa.select(gate_overrides).order_by(gate_overrides.c.at))
-    return [Override(**row) for row in found.mappings()]
-
-
-def read_waivers(connection: sa.Connection) -> list[Waiver]:
-    """Every waiver, those that ended, too; oldest first."""
-    found = connection.execute(sa.select(waivers).order_by(waivers.c.created_at, waivers.c.id))
-    return [Waiver(**row) for row in found.mappings()]
-
-
-def end_waiver(connection: sa.Connection, waiver_id: str, at: datetime) -> None:
-    """Take a waiver back."""
-    connection.execute(waivers.update().where(waivers.c.id == waiver_id).values(ended_at=at))
 
 
 def run_ids(connection: sa.Connection, prefix: str = "", limit: int | None = 10) -> list[str]:

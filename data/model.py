@@ -198,21 +198,27 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Waiver:
+class WaiverRequest:
     """What somebody allows to be overlooked until it expires: an objective (its SLI) or a finding (its code).
 
-    It holds for one service, phase and version, or for all of them (``None``). ``ended_at``: it was taken back.
+    It is to hold for one service, phase and version, or for all of them (``None``).
     """
 
-    id: str
     about: str
     owner: str
     reason: str
-    created_at: datetime
     expires_at: datetime
     service: str | None = None
     phase: str | None = None
     version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiver(WaiverRequest):
+    """What was allowed to be overlooked. ``ended_at``: it was taken back."""
+
+    id: str
+    created_at: datetime
     ended_at: datetime | None = None
 
     def holds_at(self, at: datetime) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from data import blocks, catalog
+from data import blocks, catalog, gates
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
@@ -27,18 +27,17 @@ from data.samples import DuckDBSamples, SampleEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from data.catalog import (
         RunFilter,
         StoredAssessment,
         StoredConfig,
-        StoredGate,
         StoredMeasurement,
         StoredVerdict,
         Test,
     )
+    from data.gates import StoredGate
     from data.model import Decision, Override, Run, RunMeta, RunRecord, Waiver
 
 SHORTEST_PREFIX = 4
@@ -251,12 +250,17 @@ class Store:
         """Keep what a gate decided, once for the same evidence, and the slo.yaml that it rests on."""
         with self._write() as connection:
             catalog.remember_config(connection, config)
-            catalog.add_gate(connection, gate)
+            gates.add_gate(connection, gate)
 
-    def gates(self, prefix: str = "", limit: int | None = None) -> list[StoredGate]:
-        """Decisions of gates whose id begins so, newest first."""
+    def gates(self, prefix: str, limit: int) -> list[StoredGate]:
+        """Decisions of gates whose id begins so, with their evidence."""
         with self._read() as connection:
-            return catalog.read_gates(connection, prefix, limit)
+            return gates.read_gates(connection, prefix, limit)
+
+    def gate_documents(self, limit: int) -> list[str]:
+        """What gates decided, newest first."""
+        with self._read() as connection:
+            return gates.gate_documents(connection, limit)
 
     def override(self, override: Override) -> None:
         """Keep who let a version through."""
@@ -267,7 +271,7 @@ class Store:
     def overrides(self) -> list[Override]:
         """Who let versions through, oldest first."""
         with self._read() as connection:
-            return catalog.read_overrides(connection)
+            return gates.read_overrides(connection)
 
     def waive(self, waiver: Waiver) -> None:
         """Keep a waiver."""
@@ -275,15 +279,15 @@ class Store:
             catalog.add_rows(connection, catalog.waivers, [asdict(waiver)])
         _log.info("waived", waiver=waiver.id, about=waiver.about, owner=waiver.owner, reason=waiver.reason)
 
-    def end_waiver(self, waiver_id: str, at: datetime) -> None:
-        """Take a waiver back."""
+    def end_waiver(self, waiver: Waiver) -> None:
+        """Keep when a waiver ended."""
         with self._write() as connection:
-            catalog.end_waiver(connection, waiver_id, at)
+            gates.end_waiver(connection, waiver)
 
     def waivers(self) -> list[Waiver]:
         """Every waiver, those that ended, too; oldest first."""
         with self._read() as connection:
-            return catalog.read_waivers(connection)
+            return gates.read_waivers(connection)
 
     def config(self, digest: str) -> StoredConfig | None:
         """The slo.yaml with this digest, if something was judged by it."""

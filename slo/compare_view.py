@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slo import numbers, views
-from slo.comparing import Asked, asked_of_endpoint, outcome
+from slo.asked import Asked, asked_of_endpoint
+from slo.comparing import outcome
 from slo.comparison import CompareView, Distribution, EndpointChange
 from slo.refs import run_ref
 from slo.selector import Selector

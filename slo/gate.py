@@ -20,7 +20,7 @@ from slo.findings import concerns, state_of
 from slo.model import Verdict, VerdictState
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from slo.criterion import Criterion
     from slo.model import Comparison, ObjectiveResult, RunRef
@@ -73,8 +73,8 @@ class GateEvidence:
     """All that a decision rests on: the verdicts of the newest runs, and the decisions about the phases before.
 
     ``runs`` maps a service (empty: the whole system) to the places in ``verdicts`` of those that speak for it: the
-    newest of each test that calls it. It is kept with the decision, and gives it again with slo.yaml
-    (``config_digest``).
+    newest of each test that calls it. ``waivers`` are those that hold for this phase and version. It is kept with the
+    decision, and gives it again with slo.yaml (``config_digest``).
     """
 
     question: GateQuestion
@@ -115,11 +115,11 @@ class GateDecision:
 
 def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version: int) -> GateDecision:
     """What the evidence adds up to."""
-    every = [_waived(check, evidence, phase) for check in _objectives(evidence, phase)]
+    every = [_waived(check, evidence.waivers) for check in _objectives(evidence, phase)]
     asked = [check for check in every if check.state != "waived"]
     coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
     checks = [*_earlier(evidence, phase), *_entries(evidence, phase)]
-    checks += [*(_waived(check, evidence, phase) for check in _measured(evidence)), *every]
+    checks += [*(_waived(check, evidence.waivers) for check in _measured(evidence)), *every]
     checks += [*_coverage(asked, phase), *_regressions(evidence)]
     enough = any(c.kind == "coverage" and c.state != "missed" for c in checks)
     missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
@@ -147,13 +147,18 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     )  # fmt: skip
 
 
-def _waived(check: GateCheck, evidence: GateEvidence, phase: Phase) -> GateCheck:
+def _waived(check: GateCheck, waivers: Sequence[Waiver]) -> GateCheck:
     """A check that is not met, as far as somebody allows it to be overlooked. A run that is missing cannot be."""
-    if check.state == "met" or check.kind == "run" or check.name not in _overlooked(evidence, phase, check.service):
+    one = _waiver(waivers, check.name, check.service)
+    if one is None or check.state == "met" or check.kind == "run":
         return check
-    one = next(w for w in evidence.waivers if w.about == check.name and w.service in {None, check.service})
     reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
     return replace(check, state="waived", reason=reason, next_step="")
+
+
+def _waiver(waivers: Sequence[Waiver], about: str, service: str | None) -> Waiver | None:
+    """What allows it to be overlooked, the first of several."""
+    return next((one for one in waivers if one.about == about and one.service in {None, service}), None)
 
 
 def _is_covered(check: GateCheck) -> bool:
@@ -259,7 +264,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
         found = []
         for verdict in (evidence.verdicts[place] for place in places):
             result = next((o for o in verdict.objectives if _same(o, objective)), None)
-            state, reason = _result(result, verdict, _overlooked(evidence, phase, objective.service))
+            state, reason = _result(result, verdict, evidence.waivers)
             step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
             found.append(
                 GateCheck(
@@ -270,27 +275,16 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
         yield min(found, key=lambda check: _WORST_FIRST.index(check.state))
 
 
-def _overlooked(evidence: GateEvidence, phase: Phase, service: str | None) -> set[str]:
-    """What is waived of a service."""
-    asked = phase.id, evidence.question.version
-    return {
-        one.about
-        for one in evidence.waivers
-        if one.service in {None, service}
-        and all(mine in {None, its} for mine, its in zip((one.phase, one.version), asked, strict=True))
-    }
-
-
 def _same(result: ObjectiveResult, objective: Objective) -> bool:
     asked = objective.service, str(objective.sli or objective.promql), objective.target.text, objective.include
     return (result.service, result.sli, result.target, result.include) == asked
 
 
-def _result(result: ObjectiveResult | None, verdict: Verdict, overlooked: Container[str]) -> tuple[CheckState, str]:
+def _result(result: ObjectiveResult | None, verdict: Verdict, waivers: Sequence[Waiver]) -> tuple[CheckState, str]:
     if result is None:
         return "unknown", f"was not asked of run {verdict.run.id}"
-    findings = [f for f in verdict.measurement.findings if f.code not in overlooked]
-    believed = state_of(f for f in findings if concerns(f, result.service)) == "valid"
+    about = [f for f in verdict.measurement.findings if concerns(f, result.service)]
+    believed = state_of(f for f in about if _waiver(waivers, f.code, result.service) is None) == "valid"
     match result.state:
         case "missed" if result.proven or believed:
             return "missed", result.reason

@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import blake3
 
-from data.catalog import RunFilter, StoredConfig, StoredGate
+from data.catalog import RunFilter, StoredConfig
 from data.errors import BadRequest, NotFound, StoreError
-from data.model import Override, Waiver
+from data.gates import StoredGate
+from data.model import Override, Waiver, WaiverRequest
 from slo.baseline import test_of
 from slo.config import parse_config
 from slo.documents import from_json, to_json
@@ -42,25 +43,12 @@ _ARTICLES = {"about": "an objective or a finding that it is about", "owner": "an
 
 
 @dataclass(frozen=True)
-class WaiverRequest:
-    """A waiver that is asked for; see :class:`data.model.Waiver`."""
-
-    about: str
-    owner: str
-    reason: str
-    expires_at: datetime
-    service: str | None = None
-    phase: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True)
 class _Asked:
-    """What all gates of one question are judged by: the runs of the version, newest first, and slo.yaml."""
+    """What all gates of one question are judged by: the runs of the version, newest first, waivers and slo.yaml."""
 
-    version: str
     runs: Sequence[Run]
     tested: Mapping[str, frozenset[str]]
+    waivers: Sequence[Waiver]
     config: Config
     text: str
 
@@ -79,22 +67,22 @@ class Gates:
         Raises:
             NotFound: slo.yaml has no such phase.
         """
-        config.phase(question.phase)
         every = self._store.runs(RunFilter(environment=question.environment), limit=None)
         taken_out = Evidence(self._store)
         runs = [
             run for run in every if run.meta.version == question.version and taken_out.invalidated(run.id) is None
         ]  # fmt: skip
-        asked = _Asked(question.version, runs, tested(every), config, text)
+        waivers = [one for one in self.waivers() if one.version in {None, question.version}]
+        asked = _Asked(runs, tested(every), waivers, config, text)
         return self._with_override(self._decide(question, asked, {}))
 
     def replay(self, decision_id: str) -> GateDecision:
         """A decision made again from what it rested on, by its id or the beginning of it.
 
         Raises:
-            NotFound: there is none, or the slo.yaml that it was judged by is not kept.
+            NotFound: there is none.
             BadRequest: the id could mean several.
-            StoreError: what is kept of it cannot be read.
+            StoreError: what is kept of it cannot be read, or the slo.yaml that it was judged by is not kept.
         """
         kept = self._kept(decision_id)
         evidence = from_json(GateEvidence, kept.evidence)
@@ -111,11 +99,9 @@ class Gates:
 
     def decisions(self, limit: int) -> tuple[GateDecision, ...]:
         """What was decided, newest first."""
-        overrides = {one.gate_id: one for one in self._store.overrides()}
-        return tuple(
-            replace(from_json(GateDecision, kept.document), override=overrides.get(kept.id))
-            for kept in self._store.gates(limit=limit)
-        )
+        documents, overrides = self._store.gate_documents(limit), self._overrides()
+        decided = (from_json(GateDecision, document) for document in documents)
+        return tuple(replace(one, override=overrides.get(one.id)) for one in decided)
 
     def override(self, decision_id: str, by: str, reason: str) -> GateDecision:
         """Let a version through that a gate has kept out; kept with a name and a reason, and never called a pass.
@@ -147,17 +133,15 @@ class Gates:
             raise BadRequest(
                 "a waiver for nothing in particular would hold everywhere", help="name it, or leave it out"
             )
-        for name in ("about", "owner", "reason"):
+        for name, what in _ARTICLES.items():
             if not getattr(asked, name).strip():
-                raise BadRequest(f"a waiver has {_ARTICLES[name]}", help=f"say it: --{name} TEXT")
+                raise BadRequest(f"a waiver has {what}", help=f"say it: --{name} TEXT")
         if not timedelta(0) < asked.expires_at - now <= LONGEST:
             raise BadRequest(
                 f"a waiver lasts at most {LONGEST.days} days from now, and ends in the future", help="--until 14d"
             )
-        waiver = Waiver(
-            uuid4().hex[:8], asked.about.strip(), asked.owner.strip(), asked.reason.strip(), now, asked.expires_at,
-            asked.service, asked.phase, asked.version,
-        )  # fmt: skip
+        said = vars(asked) | {name: getattr(asked, name).strip() for name in _ARTICLES}
+        waiver = Waiver(**said, id=uuid4().hex[:8], created_at=now)
         self._store.waive(waiver)
         return waiver
 
@@ -170,8 +154,9 @@ class Gates:
         found = [one for one in self.waivers() if waiver_id and one.id.startswith(waiver_id)]
         if len(found) != 1:
             raise NotFound(f"no one waiver {waiver_id!r} holds", help="list them with `phasegate waivers`")
-        self._store.end_waiver(found[0].id, self._clock())
-        return replace(found[0], ended_at=self._clock())
+        ended = replace(found[0], ended_at=self._clock())
+        self._store.end_waiver(ended)
+        return ended
 
     def waivers(self) -> tuple[Waiver, ...]:
         """Those that hold now, the next to expire first."""
@@ -179,8 +164,11 @@ class Gates:
         return tuple(sorted((w for w in self._store.waivers() if w.holds_at(now)), key=lambda w: w.expires_at))
 
     def _with_override(self, decision: GateDecision) -> GateDecision:
-        own = [one for one in self._store.overrides() if one.gate_id == decision.id]
-        return replace(decision, override=own[-1] if own else None)
+        return replace(decision, override=self._overrides().get(decision.id))
+
+    def _overrides(self) -> dict[str, Override]:
+        """The last one of each decision."""
+        return {one.gate_id: one for one in self._store.overrides()}
 
     def _kept(self, decision_id: str) -> StoredGate:
         found = self._store.gates(decision_id, limit=2) if decision_id else []
@@ -195,33 +183,24 @@ class Gates:
         if phase.id in known:
             return known[phase.id]
         earlier = tuple(self._decide(replace(question, phase=name), asked, known) for name in phase.after)
-        verdicts, speaking = self._speaking(phase, asked.config, asked.text, asked.runs, asked.tested)
-        waivers = tuple(
-            w for w in self.waivers() if w.phase in {None, phase.id} and w.version in {None, question.version}
-        )  # fmt: skip
+        verdicts, speaking = self._speaking(phase, asked)
+        waivers = tuple(one for one in asked.waivers if one.phase in {None, phase.id})
         evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers)
         decision = decide_gate(evidence, phase, _id_of(evidence), RULE_VERSION)
         known[phase.id] = self._keep(decision, evidence, asked)
         return known[phase.id]
 
-    def _speaking(
-        self,
-        phase: Phase,
-        config: Config,
-        text: str,
-        newest_first: Sequence[Run],
-        of_test: Mapping[str, frozenset[str]],
-    ) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, ...]]]:
+    def _speaking(self, phase: Phase, asked: _Asked) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, ...]]]:
         """The verdicts of the newest run of each test that calls a service which is asked about, and who is whose."""
-        newest = list({test_of(run): run for run in reversed(newest_first)}.values())[::-1]
+        newest = list({test_of(run): run for run in reversed(asked.runs)}.values())[::-1]
         services = dict.fromkeys(objective.service for objective in phase.objectives)
         speaks = {
-            service or "": [run for run in newest if covers(run_ref(run), service, of_test[run.id])]
+            service or "": [run for run in newest if covers(run_ref(run), service, asked.tested[run.id])]
             for service in services
         }
         chosen = {run.id for runs in speaks.values() for run in runs}
         runs = [run for run in newest if run.id in chosen]
-        verdicts = self._judging.verdicts(runs, config, phase, text)
+        verdicts = self._judging.verdicts(runs, asked.config, phase, asked.text)
         places = {run.id: place for place, run in enumerate(runs)}
         return tuple(verdicts[run.id] for run in runs), {
             name: tuple(places[run.id] for run in found) for name, found in speaks.items() if found
@@ -229,19 +208,20 @@ class Gates:
 
     def _keep(self, decision: GateDecision, evidence: GateEvidence, asked: _Asked) -> GateDecision:
         """The decision as it is kept; one that rests on no run is no record of anything, and is not."""
+        if kept := self._store.gates(decision.id, limit=1):
+            return from_json(GateDecision, kept[0].document)
         at, question = self._clock(), decision.question
         decided = replace(decision, decided_at=at)
         if not decision.runs:
             return decided
-        if not self._store.gates(decision.id, limit=1):
-            self._store.add_gate(
-                StoredGate(
-                    decision.id, question.phase, question.version, question.environment, decision.decision, at,
-                    to_json(decided), to_json(evidence),
-                ),
-                StoredConfig(asked.config.digest, asked.config.source, at, asked.text),
-            )  # fmt: skip
-        return from_json(GateDecision, self._store.gates(decision.id, limit=1)[0].document)
+        self._store.add_gate(
+            StoredGate(
+                decision.id, question.phase, question.version, question.environment, decision.decision, at,
+                to_json(decided), to_json(evidence),
+            ),
+            StoredConfig(asked.config.digest, asked.config.source, at, asked.text),
+        )  # fmt: skip
+        return self.decision(decision.id)  # who asked at the same time may have been first
 
 
 def _check_lengths(*texts: str) -> None:

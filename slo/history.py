@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slo import numbers
-from slo.comparing import asked_of
+from slo.asked import asked_of
 from slo.comparison import ServiceHistory, SliHistory, SliPoint
 from slo.drift import Judged, find_drift, find_flaky
 from slo.findings import concerns, find, state_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from data.model import Run
-    from slo.comparing import Asked
+    from slo.asked import Asked
     from slo.judging import Book
     from slo.model import ObjectiveState, Verdict
     from slo.plan import Objective, Phase, Regression
@@ -109,9 +109,12 @@ def _seen(
 
 def _is_believed(book: Book, run: Run, service: str, verdict: Verdict | None) -> bool:
     """Can a run be believed about one service, by all that is known of it?"""
+    if book.evidence.invalidated(run.id) is not None:
+        return False
+    if verdict is None and book.evidence.assess(run).doubt is None:  # as it is kept: most runs need not be looked at
+        return True
     findings = verdict.measurement.findings if verdict else find(book.evidence.record(run.id)).findings
-    taken_out = book.evidence.invalidated(run.id) is not None
-    return not taken_out and state_of(f for f in findings if concerns(f, service)) == "valid"
+    return state_of(f for f in findings if concerns(f, service)) == "valid"
 
 
 def _sli_history(seen: _Seen, rule: Regression, accepted: Collection[str]) -> SliHistory:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from data.catalog import StoredConfig, StoredVerdict
 from data.errors import BadRequest
 from slo import numbers
+from slo.asked import apart, asked_instead, asked_of
 from slo.baseline import (
     MOST_REPEATS,
     Judges,
@@ -20,7 +21,7 @@ from slo.baseline import (
     same_test,
     test_of,
 )
-from slo.comparing import Side, Sides, apart, asked_instead, asked_of, compared, departure, unfit_of
+from slo.comparing import Side, Sides, compared, departure, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, measurement, state_of
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from data.model import Decision, Run, RunRecord
     from data.store import Store
-    from slo.comparing import Asked
+    from slo.asked import Asked
     from slo.config import Config, Phase
     from slo.model import Comparison, Measurement
     from slo.shape import Shape

@@ -14,7 +14,7 @@ from slo.compare_view import compare_view
 from slo.config import load_config
 from slo.evidence import Evidence
 from slo.gate import GateQuestion
-from slo.gating import Gates, WaiverRequest
+from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, RunView
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from data.model import Decision, Run, Waiver
+    from data.model import Decision, Run, Waiver, WaiverRequest
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase

@@ -125,7 +125,7 @@ def test_an_override_is_told_first_and_exits_0() -> None:
 def test_waivers_are_a_table_and_none_is_said() -> None:
     console = Console(width=WIDTH, no_color=True)
     with console.capture() as capture:
-        console.print(gates.waivers([Waiver("w1", "error_storm", "kim", "known", START, START, service="venue")]))
+        console.print(gates.waivers([Waiver("error_storm", "kim", "known", START, "venue", id="w1", created_at=START)]))
         console.print(gates.waivers([]))
     assert "error_storm" in capture.get()
     assert "venue" in capture.get()

@@ -5,20 +5,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from slo.comparing import (
-    Asked,
-    Measured,
-    Side,
-    Sides,
-    apart,
-    asked_instead,
-    asked_of,
-    compared,
-    departure,
-    key_of,
-    outcome,
-    unfit_of,
-)
+from slo.asked import Asked, apart, asked_instead, asked_of
+from slo.comparing import Measured, Side, Sides, compared, departure, key_of, outcome, unfit_of
 from slo.model import Comparison
 from slo.plan import Regression
 from slo.profile import Profile

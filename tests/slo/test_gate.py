@@ -11,14 +11,13 @@ import pytest
 
 from data.errors import BadRequest, NotFound
 from data.facts import Fact
-from data.model import Decision, RunMeta, Waiver
+from data.model import Decision, RunMeta, Waiver, WaiverRequest
 from data.store import Store
 from desk import Desk
 from slo.gate import GateDecision
-from slo.gating import WaiverRequest
 from slo.service import ConfigSource, Service
 from tests.ingesting import Bench
-from tests.slo.test_nights import Calls, Nights
+from tests.nights import Calls, Nights
 
 FACTS: dict[str, Fact] = {
     "pending_migrations": 0.0,
@@ -328,7 +327,8 @@ def test_a_waiver_holds_only_where_it_says(gate: Gate, elsewhere: WaiverRequest)
 
 def test_an_expired_waiver_stops_counting_by_itself(gate: Gate) -> None:
     now = datetime.now(UTC)
-    old = Waiver("w", "http_req_duration", "kim", "r", now - timedelta(days=9), now - timedelta(days=1))
+    created, expired = now - timedelta(days=9), now - timedelta(days=1)
+    old = Waiver("http_req_duration", "kim", "r", expired, id="w", created_at=created)
     gate.lab.store.waive(old)
     gate.runs(a=Calls("a", ms=400))
     assert gate.ask().decision == "fail"
