@@ -33,9 +33,9 @@ from cli_options import (
     VersionOption,
     at_desk,
     given,
-    typed,
 )
 from cli_runs import baseline_app, runs_app
+from cli_slo import slo_app
 from data.errors import BadRequest, PhasegateError
 from data.facts import facts_in, facts_of, together
 from data.model import RunMeta
@@ -46,9 +46,7 @@ from reports import history as past
 from reports.terminal import Format, err, out, progress, say, show, write
 from settings import ROOT, Settings
 from slo import numbers
-from slo.config import load_config
 from slo.model import EXIT_CODES
-from slo.service import report_on
 
 DEMO_PHASE = "7A"
 """The phase in which the demo's story shows best."""
@@ -60,7 +58,6 @@ app = typer.Typer(
     help="Load-test runs in, release decisions out. Start with `phasegate demo` and `phasegate serve`, or with your "
     "own run: `k6 run --out json=results.json.gz script.js`, then `phasegate ingest results.json.gz --service NAME`.",
 )
-slo_app = typer.Typer(no_args_is_help=True, help="Work on slo.yaml.")
 app.add_typer(slo_app, name="slo")
 app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
@@ -192,28 +189,6 @@ def overview(
         found = desk.service.overview(phase, environment, branch)
     show(found, output, text.overview(found))
     raise typer.Exit(EXIT_CODES["inconclusive" if found.state == "no_data" else found.state])
-
-
-@slo_app.command("check")
-def slo_check(
-    file: Annotated[Path | None, typer.Argument(help="The file; default: the slo.yaml in force.")] = None,
-    output: FormatOption = Format.text,
-    server: ServerOption = None,
-    slo: SloOption = None,
-) -> None:
-    """Check a slo.yaml: every error with line and column, and what to write instead."""
-    named = file or (slo if typed(slo, "PHASEGATE_SLO") else None)
-    if named and server and typed(server, "PHASEGATE_URL"):
-        raise BadRequest(f"{server} checks its own slo.yaml, not {named}", help=f"leave out --server, or {named}")
-    if server and not named:
-        with at_desk(server) as desk:
-            report = desk.service.config_report()
-        if report is None:
-            raise BadRequest(f"{server} has no slo.yaml", help="start it with one: `phasegate serve --slo FILE`")
-    else:
-        paths = (named,) if named else Settings.from_environment().slo_paths
-        report = report_on(load_config(next((path for path in paths if path.is_file()), paths[0])))
-    show(report, output, text.config(report))
 
 
 @app.command()

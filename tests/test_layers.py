@@ -23,12 +23,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_options": {"api.client", "desk", "reports", "settings", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
     "cli_gate": {"cli_options", "reports", "slo", *VALUES},
+    "cli_slo": {"cli_options", "reports", "settings", "slo", *VALUES},
     # `serve` leaves the server's address in the store, for whoever meets it locked.
     "cli": {
         "api.client",
         "cli_gate",
         "cli_options",
         "cli_runs",
+        "cli_slo",
         "data.store.announce_server",
         "desk",
         "logs",
