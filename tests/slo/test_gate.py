@@ -13,7 +13,6 @@ from data.errors import BadRequest, NotFound
 from data.facts import Fact
 from data.model import Decision, RunMeta, Waiver, WaiverRequest
 from data.store import Store
-from desk import Desk
 from slo.gate import GateDecision
 from slo.service import ConfigSource, Service
 from tests.ingesting import Bench
@@ -371,18 +370,3 @@ def test_an_open_gate_needs_no_override(gate: Gate) -> None:
     gate.runs()
     with pytest.raises(BadRequest, match="nothing to override"):
         gate.lab.service.gate_override(gate.ask().id, "kim", "why not")
-
-
-def test_the_demo_tells_its_story_at_the_gate(demo_desk: Desk) -> None:
-    ask = demo_desk.service.gate
-    assert [ask(phase, "2.14.12").decision for phase in ("1", "7A")] == ["pass", "pass"]
-    assert ask("7B", "2.14.12").decision == "inconclusive", "nobody has measured memory"
-    shut = ask("7A", "2.14.13")
-    assert shut.decision == "fail"
-    assert any(reason.startswith("event http_req_duration p(95) = 400 ms") for reason in shut.reasons)
-    assert any(reason.startswith("event http_req_failed rate = 3.85 %") for reason in shut.reasons)
-    unseeded = ask("1", "2.14.13")
-    assert unseeded.decision == "fail"
-    assert unseeded.reasons[0] == "`seeded_users >= 10000` 0 >= 10000 does not hold"
-    assert any("setup_failed" in reason for reason in unseeded.reasons)
-    assert any("repair what setup() needs" in step for step in unseeded.next_steps)
