@@ -91,6 +91,7 @@ def slo_export(
     if found := differences(exported.thresholds, script.thresholds):
         write(Text("\n".join(found)))
         raise typer.Exit(1)
+    write(Text(f"{check} asks the same"))
 
 
 def _in_force(named: Path | None) -> Config:
@@ -136,9 +137,7 @@ def _only(sources: Mapping[str, Callable[[], Imported] | None]) -> Callable[[], 
     """The one source that was named on the command line."""
     named = [source for source in sources.values() if source]
     if len(named) != 1:
-        raise BadRequest(
-            f"{len(named) or 'no'} sources are named; one is imported", help=f"name one: {', '.join(sources)}"
-        )
+        raise BadRequest("one source can be imported at a time", help=f"name one: {' or '.join(sources)}")
     return named[0]
 
 

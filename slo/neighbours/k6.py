@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -39,8 +39,11 @@ MOST_BYTES = 32 << 20
 
 HOW = "let k6 write them: `k6 inspect script.js > options.json`, or `k6 run --summary-export summary.json script.js`"
 
+_BLANK = 1000
+"""Lines that are looked at for a first one with anything in it: a small gzip file may hold billions."""
+
 _BOM = b"\xef\xbb\xbf"
-_SCRIPT = re.compile(rb"^\s*(?:import|export|const|let|var|function|//|/\*)", re.MULTILINE)
+_SCRIPT = re.compile(rb"^\s*(?:import|export|const|let|var|function|//|/\*|.use strict)")
 _OPERATORS = r"<=|<|>=|>|===|==|!="
 _THRESHOLD = re.compile(
     rf"(?P<stat>[^<>=!]+?)\s*(?P<op>{_OPERATORS})\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{{1,3}})?)",
@@ -97,7 +100,7 @@ def read_script(lines: Iterable[bytes], name: str) -> Script:
         ArtefactTooLarge: it is one document of more than ``MOST_BYTES``.
     """
     rest = iter(lines)
-    first = next((line for line in rest if line.strip()), b"").removeprefix(_BOM)
+    first = next((line for line in islice(rest, _BLANK) if line.strip()), b"").removeprefix(_BOM)
     whole = chain([first], rest)
     script = _of_samples(whole, name) if _is_k6_line(first) else _of_document(_document(whole, name), name)
     if not script.thresholds:
@@ -115,6 +118,11 @@ def parts_of(source: str) -> tuple[str, str, Decimal] | None:
 def plain(number: Decimal) -> str:
     """A number in full, without an exponent or zeros that say nothing."""
     return f"{number.normalize():f}"
+
+
+def bound(number: Decimal) -> str:
+    """A number as a target's bound; one below zero is bracketed, so that its sign can mean nothing else."""
+    return plain(number) if number >= 0 else f"({plain(number)})"
 
 
 def _is_k6_line(line: bytes) -> bool:
@@ -253,9 +261,9 @@ def _target(stat: str, op: str, number: Decimal, told: Type) -> Target:
     kind, contains = told
     if stat == "rate":
         is_share = kind == "rate" or (kind is None and number <= 1)
-        target = Target.parse(f"rate {op} {plain(number * 100)}%" if is_share else f"rate {op} {plain(number)}/s")
+        target = Target.parse(f"rate {op} {bound(number * 100)}%" if is_share else f"rate {op} {bound(number)}/s")
     else:
-        target = Target.parse(f"{stat} {op} {plain(number)}{_UNITS.get(contains, '')}")
+        target = Target.parse(f"{stat} {op} {bound(number)}{_UNITS.get(contains, '')}")
     if kind is None:
         target.check_fits_some_metric()
     else:

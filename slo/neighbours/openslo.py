@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import UnreadableArtefact
 from slo.neighbours.draft import Draft, Imported, written
-from slo.neighbours.k6 import plain
+from slo.neighbours.k6 import bound, plain
 from slo.neighbours.openslo_objects import (
     ALERTS,
     KINDS,
@@ -243,4 +243,4 @@ def _of_value(asking: _Asking, share: Decimal, notes: Notes) -> str | None:
     told = "; time slices are not taken over" if asking.method in {"Timeslices", "RatioTimeslices"} else ""
     notes.add(asking.slo.label, f"its share of good values became a percentile of those during a run{told}")
     percent = (share if op in {"lte", "lt"} else 1 - share) * 100
-    return f"p({plain(percent)}) {_OPERATORS[op]} {plain(value)}"
+    return f"p({plain(percent)}) {_OPERATORS[op]} {bound(value)}"
