@@ -19,6 +19,7 @@ import demo
 from data.errors import ArtefactTooLarge, BadInput, NotFound, UnreadableArtefact
 from data.model import RunMeta
 from data.store import Store
+from examples.nightbff.record import K6
 from ingest.service import Upload
 from slo.config import parse_config
 from slo.neighbours.draft import Draft, Imported, written
@@ -31,7 +32,6 @@ from slo.source import InvalidConfig
 from slo.target import Target
 from tests.ingesting import Quick
 from tests.k6_output import FILES, definition, ndjson, point
-from tests.project import ROOT
 
 OF_THE_DEMO = [
     (None, "checks", "rate > 95%"),
@@ -458,9 +458,7 @@ def test_the_real_k6_takes_what_is_exported_and_prints_what_is_imported(tmp_path
         }
         for name, text in scripts.items():
             (tmp_path / name).write_text(text + "export default function () {}\n")
-            told = subprocess.run(
-                [ROOT / ".venv/bin/k6", "inspect", tmp_path / name], capture_output=True, check=True, timeout=60
-            ).stdout
+            told = subprocess.run([K6, "inspect", tmp_path / name], capture_output=True, check=True, timeout=60).stdout
             assert differences(exported, read_script(told.splitlines(), name).thresholds) == []
             assert asked(imported(told))
 
