@@ -124,6 +124,37 @@ def test_nothing_that_is_missing_passes(gate: Gate, name: str) -> None:
     assert decision.reasons
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '{service: a, sli: cache_hits, target: "rate > 60%"}',
+        '{service: a, sli: "http_req_duration{name:/other}", target: "p(95) < 1s"}',
+        '{service: a, promql: "up", target: "min >= 1"}',
+        '{service: elsewhere, sli: http_req_failed, target: "rate < 5%"}',
+        '{sli: http_req_failed, target: "rate < 5%"}',
+    ],
+)
+def test_what_nobody_measured_passes_no_gate(gate: Gate, asked: str) -> None:
+    gate.runs()
+    gate.slo.write_text(SLO + f"      - {asked}\n")
+    decision = gate.ask()
+    assert (decision.decision, len(states(decision))) == ("inconclusive", 1)
+    assert decision.next_steps
+
+
+def test_without_slo_yaml_there_is_no_answer(gate: Gate) -> None:
+    gate.runs()
+    gate.slo.unlink()
+    with pytest.raises(NotFound, match="no targets to judge by"):
+        gate.lab.service.gate("7A", "2.0")
+
+
+def test_a_run_that_was_deleted_is_missing(gate: Gate) -> None:
+    _, b = gate.runs()
+    gate.lab.store.delete_run(b, "a test")
+    assert gate.ask().decision == "inconclusive"
+
+
 def test_the_newest_run_speaks_and_an_older_one_does_not_stand_in_for_it(gate: Gate) -> None:
     gate.runs()
     lost = gate.run("b", Calls("b", failing=0.9, ms=5))
