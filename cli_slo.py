@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from cli_options import FormatOption, ServerOption, SloOption, at_desk, typed
 from data.errors import BadRequest
+from notify import unset
 from reports import text
 from reports.terminal import Format, show
 from settings import Settings
@@ -36,5 +39,7 @@ def slo_check(
             raise BadRequest(f"{server} has no slo.yaml", help="start it with one: `phasegate serve --slo FILE`")
     else:
         paths = (named,) if named else Settings.from_environment().slo_paths
-        report = report_on(load_config(next((path for path in paths if path.is_file()), paths[0])))
+        config = load_config(next((path for path in paths if path.is_file()), paths[0]))
+        report = report_on(config)
+        report = replace(report, notes=(*report.notes, *unset(config.notify, os.environ)))
     show(report, output, text.config(report))
