@@ -61,13 +61,14 @@ class Notices:
         with self._turn, _in_nobodys_way():
             uploaded = self._store.find_run(run_id)
             same = self._store.runs_of_tests([test_of(uploaded)])
-            newest = next(
+            speaking = (
                 run
                 for run in same
                 if run.id == run_id or (run.meta.phase, run.meta.branch) == (phase_id, uploaded.meta.branch)
             )
-            verdict = self._judging.verdicts([newest], config, phase, text)[newest.id]
-            self._tell("services", standings(verdict, phase, tested(same)[newest.id]), config)
+            if newest := next(speaking, None):  # none: it was deleted meanwhile
+                verdict = self._judging.verdicts([newest], config, phase, text)[newest.id]
+                self._tell("services", standings(verdict, phase, tested(same)[newest.id]), config)
 
     def turn(self, config: Config) -> AbstractContextManager[object]:
         """To be held while a gate decides and its decision is told: the decision told last is then the newest."""
