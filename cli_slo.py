@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from rich.text import Text
 
 from cli_options import FormatOption, PhaseOption, ServerOption, ServiceOption, SloOption, at_desk, given, typed
 from data.errors import BadRequest
+from notify import unset
 from reports import text
 from reports.terminal import Format, say, show, write
 from settings import Settings
@@ -48,7 +51,9 @@ def slo_check(
         if report is None:
             raise BadRequest(f"{server} has no slo.yaml", help="start it with one: `phasegate serve --slo FILE`")
     else:
-        report = report_on(_in_force(named))
+        config = _in_force(named)
+        report = report_on(config)
+        report = replace(report, notes=(*report.notes, *unset(config.notify, os.environ)))
     show(report, output, text.config(report))
 
 

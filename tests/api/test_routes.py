@@ -340,3 +340,20 @@ def test_a_misspelt_parameter_of_a_question_is_an_error(demo_client: TestClient,
     answer = demo_client.get(f"/v1/{asked.format(run=run)}")
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == told
+
+
+def test_what_became_of_messages_is_listed_and_they_can_be_tried_out(tmp_path: Path) -> None:
+    slo = tmp_path / "slo.yaml"
+    slo.write_text(demo.SLO.read_text() + "\nnotify:\n  - {url_env: NOT_SET_AT_ALL}\n")
+    desk = Desk(Settings(tmp_path / "var", slo=slo))
+    desk._ingestor = Quick(desk._store)
+    with TestClient(create_api(lambda: desk, "token")) as http:
+        bearer = {"Authorization": "Bearer token"}
+        http.post("/v1/runs?service=event&phase=7A&branch=main", content=EVENT.read_bytes(), headers=bearer)
+        (waiting,) = http.get("/v1/notifications").json()
+        assert (waiting["receiver"], waiting["state"]) == ("NOT_SET_AT_ALL", "pending")
+        assert http.post("/v1/notifications/test").status_code == 401
+        assert http.post("/v1/notifications/test", headers=bearer).json() == [
+            {"receiver": "NOT_SET_AT_ALL", "problem": "NOT_SET_AT_ALL is not set"}
+        ]
+    desk.close()
