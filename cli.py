@@ -25,12 +25,14 @@ from cli_options import (
     BranchOption,
     EnvironmentOption,
     FormatOption,
+    OutputOption,
     PhaseOption,
     RunArgument,
     ServerOption,
     SloOption,
     TestOption,
     VersionOption,
+    answered,
     at_desk,
     given,
 )
@@ -43,6 +45,8 @@ from desk import announce, labels
 from ingest.service import Upload
 from reports import compared, text
 from reports import history as past
+from reports.answer import of_verdict
+from reports.outputs import Output
 from reports.terminal import Format, err, out, progress, say, show, write
 from settings import ROOT, Settings
 from slo import numbers
@@ -118,14 +122,14 @@ def verdict(
     run: RunArgument,
     phase: PhaseOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Show what is met and did not change, too.")] = False,
-    output: FormatOption = Format.text,
+    output: OutputOption = Output.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
     """Say whether a run meets a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive)."""
     with at_desk(server, slo) as desk:
         found = desk.service.verdict(run, phase)
-    show(found, output, text.verdict(found, everything=everything))
+        answered(found, output, text.verdict(found, everything=everything), of_verdict, desk)
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,24 +14,20 @@ from cli_options import (
     AllOption,
     EnvironmentOption,
     FormatOption,
+    OutputOption,
     PhaseOption,
     ServerOption,
     SloOption,
     VersionOption,
+    answered,
     at_desk,
 )
 from data.errors import BadRequest
 from data.model import WaiverRequest
 from reports import gates
+from reports.answer import of_gate
+from reports.outputs import Output
 from reports.terminal import Format, show
-
-
-class GateFormat(StrEnum):
-    """For people, for machines, or for a pull request."""
-
-    text = "text"
-    json = "json"
-    markdown = "markdown"
 
 
 def gate(
@@ -43,7 +37,7 @@ def gate(
     replay: Annotated[str | None, typer.Option("--replay", metavar="ID", help="Decide again what was decided.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List what was decided, newest first.")] = False,
     everything: AllOption = False,
-    output: Annotated[GateFormat, typer.Option("--format")] = GateFormat.text,
+    output: OutputOption = Output.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
@@ -51,11 +45,10 @@ def gate(
 
     Judged are the newest runs of the version, one for each service that the phase asks about. The decision is kept.
     """
-    plain = Format.json if output is GateFormat.json else Format.text
     with at_desk(server, slo) as desk:
         if listed:
             found = desk.service.gates()
-            show(found, plain, gates.gates(found))
+            show(found, Format.json if output is Output.json else Format.text, gates.gates(found))
             return
         if replay is not None:
             decision = desk.service.gate_replay(replay)
@@ -63,10 +56,7 @@ def gate(
             raise BadRequest("a gate is asked about a phase and a version", help="add --phase 7A --version 1.4.0")
         else:
             decision = desk.service.gate(phase, version, environment)
-    if output is GateFormat.markdown:
-        sys.stdout.write(gates.markdown(decision))
-    else:
-        show(decision, plain, gates.gate(decision, everything=everything))
+        answered(decision, output, gates.gate(decision, everything=everything), of_gate, desk)
     raise typer.Exit(gates.exit_code(decision))
 
 

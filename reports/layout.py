@@ -46,6 +46,9 @@ GLYPHS: Final[dict[str | None, str]] = {
 """By state; ``None`` is a state that nothing was asked for."""
 
 _LONGEST_COMMIT: Final = 8
+_STEERING: Final = {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}
+_IN_NO_XML: Final = {*range(0xD800, 0xE000), 0xFFFE, 0xFFFF}
+_SHOWN: Final = dict.fromkeys(_STEERING | _IN_NO_XML, "�")
 _BEFORE_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|points?|ms|s|min|h|d|UTC)(?!\w))")
 _HELD: Final = "\N{NO-BREAK SPACE}"
 
@@ -53,6 +56,17 @@ _HELD: Final = "\N{NO-BREAK SPACE}"
 def one_line(words: str) -> str:
     """Words from outside, on one line."""
     return " ".join(words.split())
+
+
+def harmless(words: str) -> str:
+    """Words without what steers a terminal, turns the direction of writing around or may stand in no XML: ``�``."""
+    return words.translate(_SHOWN)
+
+
+def cut(words: str, most: int) -> str:
+    """Words from outside on one line, harmless, and no longer than ``most`` characters and a mark that says so."""
+    line = harmless(one_line(words))
+    return line if len(line) <= most else line[:most] + " ..."
 
 
 def state_word(state: str | None) -> Text:

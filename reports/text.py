@@ -117,16 +117,8 @@ def config(report: ConfigReport) -> RenderableType:
 
 
 def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:
-    run = document.run
-    named = _in_question(document)
-    what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
-    several = len(named) > 1
-    what = what or "the run"
-    worse = [one for one in document.comparisons if one.state == "regressed"]
-    how = "but may have got worse" if worse and all(one.suspected for one in worse) else "but got worse"
-    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else how
-    yield headline(document.verdict, _sentence(document.verdict, what, document.phase, how, several=several))
-    yield about(run)
+    yield headline(document.verdict, sentence(document))
+    yield about(document.run)
     yield Text()
     fits = len(document.reasons) <= _MOST_REASONS + 1  # a line that says "one more" is as long as that one
     reasons = document.reasons if fits else document.reasons[:_MOST_REASONS]
@@ -177,6 +169,16 @@ def _in_question(document: Verdict) -> list[str]:
     else:
         everything = {*document.scope}
     return sorted(service for service in (found if found and None not in found else everything) if service)
+
+
+def sentence(document: Verdict) -> str:
+    """A verdict in one sentence."""
+    named = _in_question(document)
+    what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
+    worse = [one for one in document.comparisons if one.state == "regressed"]
+    how = "but may have got worse" if worse and all(one.suspected for one in worse) else "but got worse"
+    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else how
+    return _sentence(document.verdict, what or "the run", document.phase, how, several=len(named) > 1)
 
 
 def _sentence(state: VerdictState, what: str, phase: str, how: str, *, several: bool) -> str:

@@ -44,7 +44,8 @@ _SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "
 class GateCheck:
     """One thing that a gate asks, and what became of it. ``runs`` are those it was seen in.
 
-    ``about`` is what people read; ``name`` is what a waiver calls it: an objective's SLI, or a finding's code.
+    ``about`` is what people read; ``name`` is what a waiver calls it: an objective's SLI, or a finding's code. With
+    ``target`` and ``include``, it says which objective of slo.yaml it is.
     """
 
     kind: CheckKind
@@ -57,6 +58,8 @@ class GateCheck:
     runs: tuple[str, ...] = ()
     next_step: str = ""
     name: str = ""
+    target: str = ""
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
     """Each objective, by the worst of the runs that speak for it."""
     version = evidence.question.version
     for objective in phase.objectives:
-        name = str(objective.sli or objective.promql)
+        name, target = str(objective.sli or objective.promql), objective.target.text
         places = evidence.runs.get(objective.service or "", ())
         if not places:
             where = objective.service or "the whole system"
@@ -259,17 +262,18 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
                 f"is not known: no run of version {version} speaks for {where}",
                 objective.service, objective.key, objective.weight,
                 next_step=f"run the test of {where}, and store it with `--version {shlex.quote(version)}`", name=name,
+                target=target, include=objective.include,
             )  # fmt: skip
             continue
         found = []
         for verdict in (evidence.verdicts[place] for place in places):
             result = next((o for o in verdict.objectives if _same(o, objective)), None)
-            state, reason = _result(result, verdict, evidence.waivers)
+            state, reason = objective_state(result, verdict, evidence.waivers)
             step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
             found.append(
                 GateCheck(
                     "objective", name, state, reason, objective.service, objective.key, objective.weight,
-                    (verdict.run.id,), step, name,
+                    (verdict.run.id,), step, name, target, objective.include,
                 )
             )  # fmt: skip
         yield min(found, key=lambda check: _WORST_FIRST.index(check.state))
@@ -280,7 +284,10 @@ def _same(result: ObjectiveResult, objective: Objective) -> bool:
     return (result.service, result.sli, result.target, result.include) == asked
 
 
-def _result(result: ObjectiveResult | None, verdict: Verdict, waivers: Sequence[Waiver]) -> tuple[CheckState, str]:
+def objective_state(
+    result: ObjectiveResult | None, verdict: Verdict, waivers: Sequence[Waiver] = ()
+) -> tuple[CheckState, str]:
+    """What an objective's result comes to, as far as its run can be believed about the service, and why."""
     if result is None:
         return "unknown", f"was not asked of run {verdict.run.id}"
     about = [f for f in verdict.measurement.findings if concerns(f, result.service)]

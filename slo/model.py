@@ -303,8 +303,21 @@ class RunView:
 
 
 @dataclass(frozen=True)
+class ObjectivePlace:
+    """Where slo.yaml asks for an objective; line and column begin at 1."""
+
+    phase: str
+    service: str | None
+    sli: str
+    target: str
+    include: tuple[str, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
 class ConfigReport:
-    """What ``slo check`` says of a slo.yaml that can be used."""
+    """What ``slo check`` says of a slo.yaml that can be used; ``places`` are its objectives."""
 
     source: str
     digest: str
@@ -312,3 +325,4 @@ class ConfigReport:
     services: tuple[str, ...]
     objectives: int
     notes: tuple[str, ...] = ()
+    places: tuple[ObjectivePlace, ...] = ()

@@ -17,7 +17,7 @@ from slo.gate import GateQuestion
 from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
-from slo.model import RULE_VERSION, ConfigReport, RunView
+from slo.model import RULE_VERSION, ConfigReport, ObjectivePlace, RunView
 from slo.plan import Baseline
 from slo.refs import left_open, phase_refs, run_ref
 from slo.verdict import covers
@@ -306,6 +306,13 @@ def report_on(config: Config) -> ConfigReport:
         services=tuple(config.services),
         objectives=sum(len(phase.objectives) for phase in config.phases),
         notes=tuple(left_open(config.phases)),
+        places=tuple(
+            ObjectivePlace(
+                phase.id, one.service, str(one.sli or one.promql), one.target.text, one.include, one.line, one.column
+            )
+            for phase in config.phases
+            for one in phase.objectives
+        ),
     )
 
 
