@@ -26,6 +26,7 @@ from data.facts import MOST_FACTS, facts_of
 from data.model import Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
 from desk import Desk, labels
 from ingest.service import Upload
+from reports import badge as badges
 from reports import gates, text
 from reports.answer import Answer, of_gate, of_verdict
 from reports.gitlab import Issue
@@ -118,6 +119,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 T = TypeVar("T")
 
 
+class _Svg(Response):
+    media_type = "image/svg+xml"
+
+
 class NotAllowed(PhasegateError):
     """A route that does not take this method."""
 
@@ -185,6 +190,23 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     @router.get("/overview", summary="Which services are ready for a phase?")
     def overview(phase: _Text = None, environment: _Text = None, branch: _Text = None) -> Overview:
         return get_desk().service.overview(phase, environment, branch)
+
+    @router.get("/badge.svg", summary="How a service stands in a phase, as an image", response_class=_Svg)
+    def badge(
+        phase: Annotated[str, Query(min_length=1, max_length=200)],
+        service: _Named = None,
+        environment: _Named = None,
+        branch: _Named = None,
+    ) -> Response:
+        """As the overview has it; without ``service``, the worst of all. A phase or service unknown is shown as that.
+
+        An image, whatever is asked: a page shows one with another status as broken.
+        """
+        try:
+            drawn = badges.badge(get_desk().service.overview(phase, environment, branch), service)
+        except NotFound:
+            drawn = badges.unknown(phase, service)
+        return _Svg(drawn, headers={"Cache-Control": "no-cache"})
 
     @router.get("/slo", summary="The slo.yaml in force, in figures")
     def slo() -> ConfigReport | None:

@@ -156,6 +156,25 @@ def test_an_answer_comes_in_the_form_that_was_asked_for(
     assert demo_client.get(f"/v1/runs/{run}/verdict?phase=7A&format=pdf").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ("phase=7A&service=event", "✕ fail"),
+        ("phase=7A&service=auth", "✓ pass"),
+        ("phase=7A", "✕ fail"),
+        ("phase=7A&service=auth&branch=nowhere", "– no data"),
+        ("phase=7A&service=nosuch", "? unknown"),
+        ("phase=9Z", "? unknown"),
+    ],
+)
+def test_a_badge_says_how_a_service_stands_as_the_overview_does(demo_client: TestClient, asked: str, word: str) -> None:
+    answer = demo_client.get(f"/v1/badge.svg?{asked}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert f">{word}</text>" in answer.text
+    assert demo_client.get(f"/v1/badge.svg?{asked}&service=").status_code == 400, "an unset variable asks for nothing"
+
+
 def test_a_missed_objective_is_annotated_where_slo_yaml_asks_for_it(demo_client: TestClient) -> None:
     run = demo_client.get("/v1/runs?service=event").json()[0]["id"]
     (*_, told) = demo_client.get(f"/v1/runs/{run}/verdict?phase=7A&format=github").text.splitlines()[:2]
