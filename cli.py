@@ -35,6 +35,7 @@ from cli_options import (
     answered,
     at_desk,
     given,
+    in_force,
 )
 from cli_runs import baseline_app, runs_app
 from cli_slo import slo_app
@@ -128,8 +129,8 @@ def verdict(
 ) -> None:
     """Say whether a run meets a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive)."""
     with at_desk(server, slo) as desk:
-        found = desk.service.verdict(run, phase)
-        answered(found, output, text.verdict(found, everything=everything), of_verdict, desk)
+        found, judged_by = desk.service.verdict(run, phase), in_force(desk, output)
+    answered(found, output, text.verdict(found, everything=everything), of_verdict, judged_by)
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
+import stamina
 import typer
+from stamina import instrumentation
 
 from cli_options import (
     AllOption,
@@ -21,13 +25,26 @@ from cli_options import (
     VersionOption,
     answered,
     at_desk,
+    given,
+    in_force,
 )
-from data.errors import BadRequest
+from data.errors import BadRequest, Busy, ServerUnreachable
 from data.model import WaiverRequest
 from reports import gates
 from reports.answer import of_gate
 from reports.outputs import Output
-from reports.terminal import Format, show
+from reports.terminal import Format, say, show
+from slo.gate import GateDecision, awaits_runs
+from slo.model import ConfigReport
+
+T = TypeVar("T")
+
+_PAUSE_S = 5.0
+_AWAY = (ServerUnreachable, Busy)
+
+
+class _RunsMissing(Exception):
+    """It cannot be told yet: other jobs may still upload."""
 
 
 def gate(
@@ -36,6 +53,10 @@ def gate(
     environment: EnvironmentOption = None,
     replay: Annotated[str | None, typer.Option("--replay", metavar="ID", help="Decide again what was decided.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List what was decided, newest first.")] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", callback=given, help="Ask again so long while runs are missing: 90s, 10m, 1h."),
+    ] = None,
     everything: AllOption = False,
     output: OutputOption = Output.text,
     server: ServerOption = None,
@@ -45,19 +66,56 @@ def gate(
 
     Judged are the newest runs of the version, one for each service that the phase asks about. The decision is kept.
     """
-    with at_desk(server, slo) as desk:
-        if listed:
+    if listed:
+        with at_desk(server, slo) as desk:
             found = desk.service.gates()
-            show(found, Format.json if output is Output.json else Format.text, gates.gates(found))
-            return
-        if replay is not None:
-            decision = desk.service.gate_replay(replay)
-        elif phase is None or version is None:
-            raise BadRequest("a gate is asked about a phase and a version", help="add --phase 7A --version 1.4.0")
-        else:
-            decision = desk.service.gate(phase, version, environment)
-        answered(decision, output, gates.gate(decision, everything=everything), of_gate, desk)
+        show(found, Format.json if output is Output.json else Format.text, gates.gates(found))
+        return
+
+    def ask() -> tuple[GateDecision, ConfigReport | None]:
+        with at_desk(server, slo) as desk:  # anew each time: nobody uploads to a store that somebody holds
+            if replay is not None:
+                return desk.service.gate_replay(replay), in_force(desk, output)
+            if phase is None or version is None:
+                raise BadRequest("a gate is asked about a phase and a version", help="add --phase 7A --version 1.4.0")
+            return desk.service.gate(phase, version, environment), in_force(desk, output)
+
+    longest_s = _seconds(wait) if wait else 0
+    decision, judged_by = waited(ask, longest_s) if longest_s and replay is None else ask()
+    answered(decision, output, gates.gate(decision, everything=everything), of_gate, judged_by)
     raise typer.Exit(gates.exit_code(decision))
+
+
+def waited(
+    ask: Callable[[], tuple[GateDecision, T]], longest_s: float, pause_s: float = _PAUSE_S
+) -> tuple[GateDecision, T]:
+    """The answer once no run is missing any more, or the last one when the time is over.
+
+    A server that restarts meanwhile, or a store that somebody else holds, is asked again, too.
+
+    Raises:
+        ServerUnreachable, Busy: nobody answered in all that time.
+    """
+    answers: list[tuple[GateDecision, T]] = []
+
+    def once() -> None:
+        answers.append(ask())
+        if awaits_runs(answers[-1][0]):
+            raise _RunsMissing
+
+    again = stamina.RetryingCaller(
+        attempts=None, timeout=longest_s, wait_initial=pause_s, wait_max=pause_s, wait_jitter=0, wait_exp_base=1
+    )
+    hooks = instrumentation.get_on_retry_hooks()
+    instrumentation.set_on_retry_hooks([partial(_say_once, longest_s)])
+    try:
+        again((_RunsMissing, *_AWAY), once)
+    except (_RunsMissing, *_AWAY):
+        if not answers:
+            raise
+    finally:
+        instrumentation.set_on_retry_hooks(hooks)
+    return answers[-1]
 
 
 def override(
@@ -104,6 +162,20 @@ def waivers(
             return
         found = desk.service.waivers()
     show(found, output, gates.waivers(found))
+
+
+def _say_once(longest_s: float, details: instrumentation.RetryDetails) -> None:
+    if details.retry_num == 1:
+        why = "runs are missing" if isinstance(details.caused_by, _RunsMissing) else details.caused_by
+        say(f"note: {why}; asking again for up to {longest_s:.0f} s")
+
+
+def _seconds(text: str) -> int:
+    """``90s``, ``10m`` or ``1h``."""
+    found = re.fullmatch(r"([0-9]{1,5})([smh])", text.strip())
+    if found is None:
+        raise BadRequest(f"{text!r} is no time to wait", help="write 90s, 10m or 1h")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def _until(text: str) -> datetime:

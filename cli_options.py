@@ -23,6 +23,8 @@ from slo.model import ConfigReport
 
 T = TypeVar("T")
 
+_PLACELESS = {Output.text, Output.json}
+
 AnyDesk = Desk | RemoteDesk
 """A store, or a server that has one: both answer the same questions."""
 
@@ -78,13 +80,18 @@ def answered(
     output: Output,
     rendered: RenderableType,
     answer: Callable[[T, ConfigReport | None], Answer],
-    desk: AnyDesk,
+    slo: ConfigReport | None,
 ) -> None:
     """Give a gate's decision or a verdict in the form that was asked for; ``rendered`` is its text for people."""
-    if output in {Output.text, Output.json}:
+    if output in _PLACELESS:
         show(document, Format(output.value), rendered)
     else:
-        sys.stdout.write(written(answer(document, desk.service.config_report()), output))
+        sys.stdout.write(written(answer(document, slo), output))
+
+
+def in_force(desk: AnyDesk, output: Output) -> ConfigReport | None:
+    """The slo.yaml that is judged by, as far as the output says where things are written."""
+    return None if output in _PLACELESS else desk.service.config_report()
 
 
 def typed(option: str | Path | None, variable: str) -> bool:

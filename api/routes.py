@@ -35,7 +35,7 @@ from reports.terminal import plain
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import to_json
-from slo.gate import GateDecision
+from slo.gate import GateDecision, awaits_runs
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 from slo.service import Service
 
@@ -232,12 +232,15 @@ def _gates(get_desk: GetDesk) -> APIRouter:
     ) -> Response:
         """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one.
 
-        ``X-Phasegate-Exit-Code`` is what a pipeline exits with: 0, 1 or 3. ``format`` is as on the command line:
-        ``markdown`` is a comment for a pull request, ``gitlab`` a list for GitLab's code quality report.
+        ``X-Phasegate-Exit-Code`` is what a pipeline exits with: 0, 1 or 3; ``X-Phasegate-Awaits-Runs`` says whether
+        further runs of the version may settle it. ``format`` is as on the command line: ``markdown`` is a comment for a
+        pull request, ``gitlab`` a list for GitLab's code quality report.
         """
         service = get_desk().service
         decision = service.gate(phase, version, environment)
-        return _answered(decision, output, gates.gate(decision, everything=False), of_gate, service)
+        answer = _answered(decision, output, gates.gate(decision, everything=False), of_gate, service)
+        answer.headers["X-Phasegate-Awaits-Runs"] = str(awaits_runs(decision)).lower()
+        return answer
 
     @router.get("/waivers", summary="The waivers that hold now, the next to expire first")
     def waivers() -> tuple[Waiver, ...]:

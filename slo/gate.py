@@ -150,6 +150,17 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     )  # fmt: skip
 
 
+def awaits_runs(decision: GateDecision) -> bool:
+    """Could it be told once more runs of the version are stored?
+
+    So it is where a service has no run, where facts are missing that come with one, and where the same is true of a
+    phase before. What was measured and cannot be believed does not change by waiting.
+    """
+    return decision.decision == "inconclusive" and any(
+        check.state == "unknown" and check.kind in {"run", "entry", "phase"} for check in decision.checks
+    )
+
+
 def _waived(check: GateCheck, waivers: Sequence[Waiver]) -> GateCheck:
     """A check that is not met, as far as somebody allows it to be overlooked. A run that is missing cannot be."""
     one = _waiver(waivers, check.name, check.service)

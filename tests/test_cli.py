@@ -259,7 +259,10 @@ def test_a_gate_answers_for_a_version_and_its_exit_code_tells(shell: Shell) -> N
             assert (told.returncode, told.stdout.decode()[: len(begins)]) == (1, begins)
             assert output != "github" or b"\n::error file=slo.yaml,line=" in told.stdout
     assert decision["id"].encode() in shell("gate", "--list").stdout
-    assert shell("gate", "--phase", "7A", "--version", "0.9").returncode == 3
+    waited = shell("gate", "--phase", "7A", "--version", "0.9", "--wait", "1s")
+    assert (waited.returncode, b"note: runs are missing" in waited.stderr) == (3, True)
+    assert shell(*asked, "--wait", "1h").returncode == 1, "what is missed is final"
+    assert shell(*asked, "--wait", "soon").returncode == 2
     waived = shell.json(
         "waive", "http_req_failed", "--service", "event", "--owner", "kim", "--reason", "r", "--until", "7d"
     )

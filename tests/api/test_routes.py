@@ -152,6 +152,7 @@ def test_an_answer_comes_in_the_form_that_was_asked_for(
         answer = demo_client.get(f"/v1/{asked}&format={output}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
         assert answer.headers["x-phasegate-exit-code"] == code
+        assert answer.headers.get("x-phasegate-awaits-runs") == ("true" if asked.startswith("gate") else None)
         assert answer.text.startswith(begins.format(glyph=glyph))
     assert demo_client.get(f"/v1/runs/{run}/verdict?phase=7A&format=pdf").status_code == 400
 
