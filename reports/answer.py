@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from reports import gates, text
-from reports.layout import about
-from slo.gate import CheckState, objective_state
+from reports.layout import about, waived
+from slo.gate import CheckState, objective_state, waiver_of
 from slo.model import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -126,9 +126,11 @@ def _of_gate(check: GateCheck, places: dict[_Objective, Place]) -> Check:
 
 def _of_verdict(verdict: Verdict, places: dict[_Objective, Place]) -> Iterator[Check]:
     steps = f"look at it: `phasegate verdict {verdict.run.id} --phase {verdict.phase}`"
-    yield from (_finding(found) for found in verdict.measurement.findings if found.severity != "info")
+    yield from (_finding(found, verdict) for found in verdict.measurement.findings if found.severity != "info")
     for one in verdict.objectives:
         state, reason = objective_state(one, verdict)
+        if state != "met" and (by := waiver_of(verdict.waivers, one.sli, one.service)):
+            reason += f"; {waived(by)}"
         yield Check(
             one.service, _objective(one.sli, one.target, one.include), state, reason, "" if state == "met" else steps,
             one.key, places.get(_key(one)),
@@ -136,8 +138,10 @@ def _of_verdict(verdict: Verdict, places: dict[_Objective, Place]) -> Iterator[C
     yield from (_worse(one, verdict.run.id) for one in verdict.comparisons if one.state == "regressed")
 
 
-def _finding(found: Finding) -> Check:
-    return Check(found.service, found.code, "unknown", found.message, found.remedy or "run the test again")
+def _finding(found: Finding, verdict: Verdict) -> Check:
+    by = waiver_of(verdict.waivers, found.code, found.service)
+    reason = f"{found.message}; {waived(by)}" if by else found.message
+    return Check(found.service, found.code, "unknown", reason, found.remedy or "run the test again")
 
 
 def _worse(one: Comparison, run: str) -> Check:

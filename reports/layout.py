@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from data.model import Waiver
     from slo.model import Finding, RunRef
 
 WIDTH: Final = 100
@@ -113,6 +114,12 @@ def marked(state: str, name: str, words: str) -> Text:
 def finding(found: Finding) -> Text:
     """A finding with its severity and code."""
     return marked(found.severity, f"{found.severity.upper()}  {found.code}", found.message)
+
+
+def waived(one: Waiver) -> str:
+    """What gates overlook, until when, and who answers for it."""
+    of = f" of {one.service}" if one.service else ""
+    return f"{one.about}{of} is waived at gates until {one.expires_at:%Y-%m-%d} by {one.owner}: {one.reason}"
 
 
 def table(columns: str, rows: Iterable[Sequence[str | Text]], *, indent: int = 0) -> RenderableType:

@@ -14,6 +14,7 @@ from reports.layout import (
     ending,
     finding,
     headline,
+    marked,
     measured,
     next_steps,
     paragraph,
@@ -22,6 +23,7 @@ from reports.layout import (
     state_word,
     table,
     version,
+    waived,
 )
 from slo import numbers
 from slo.model import EXIT_CODES
@@ -135,6 +137,7 @@ def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]
     if document.out_of_scope:
         told = f"  {numbers.things(document.out_of_scope, 'objective')} of other services not asked of this run"
         yield Text(told, style="dim")
+    yield from (marked("waived", "WAIVED", waived(one)) for one in document.waivers)
     yield from compared.in_verdict(document, everything=everything)
     yield from (paragraph(f"note  {note}", indent=8) for note in document.notes)
     yield from next_steps(document.next_steps)

@@ -163,16 +163,26 @@ def awaits_runs(decision: GateDecision) -> bool:
 
 def _waived(check: GateCheck, waivers: Sequence[Waiver]) -> GateCheck:
     """A check that is not met, as far as somebody allows it to be overlooked. A run that is missing cannot be."""
-    one = _waiver(waivers, check.name, check.service)
+    one = waiver_of(waivers, check.name, check.service)
     if one is None or check.state == "met" or check.kind == "run":
         return check
     reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
     return replace(check, state="waived", reason=reason, next_step="")
 
 
-def _waiver(waivers: Sequence[Waiver], about: str, service: str | None) -> Waiver | None:
+def waiver_of(waivers: Sequence[Waiver], about: str, service: str | None) -> Waiver | None:
     """What allows it to be overlooked, the first of several."""
     return next((one for one in waivers if one.about == about and one.service in {None, service}), None)
+
+
+def waivers_on(verdict: Verdict, holding: Sequence[Waiver]) -> tuple[Waiver, ...]:
+    """By which of the waivers that hold gates overlook an objective or a finding of this verdict."""
+    here = [
+        one for one in holding if one.phase in {None, verdict.phase} and one.version in {None, verdict.run.version}
+    ]  # fmt: skip
+    named = [(one.sli, one.service) for one in verdict.objectives]
+    named += [(one.code, one.service) for one in verdict.measurement.findings if one.severity != "info"]
+    return tuple(one for one in here if any(waiver_of([one], about, service) for about, service in named))
 
 
 def _is_covered(check: GateCheck) -> bool:
@@ -302,7 +312,7 @@ def objective_state(
     if result is None:
         return "unknown", f"was not asked of run {verdict.run.id}"
     about = [f for f in verdict.measurement.findings if concerns(f, result.service)]
-    believed = state_of(f for f in about if _waiver(waivers, f.code, result.service) is None) == "valid"
+    believed = state_of(f for f in about if waiver_of(waivers, f.code, result.service) is None) == "valid"
     match result.state:
         case "missed" if result.proven or believed:
             return "missed", result.reason

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from data.facts import Facts
+from data.model import Waiver
 
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
@@ -162,7 +163,11 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open."""
+    """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open.
+
+    ``waivers`` are those by which gates overlook something of it now. They change nothing here, and are not kept with
+    it: they are looked up whenever it is asked for.
+    """
 
     schema: int
     rule_version: int
@@ -180,6 +185,7 @@ class Verdict:
     judged_at: datetime
     notes: tuple[str, ...] = ()
     baseline: BaselineRef | None = None
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.config import load_config
 from slo.evidence import Evidence
-from slo.gate import GateQuestion
+from slo.gate import GateQuestion, waivers_on
 from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
@@ -286,7 +287,10 @@ class Service:
         return None if config is None else report_on(config)
 
     def _verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
-        return self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
+        """As they are kept, with the waivers that hold today."""
+        verdicts = self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
+        holding = self.waivers()
+        return {run: replace(verdict, waivers=waivers_on(verdict, holding)) for run, verdict in verdicts.items()}
 
     def _find(self, run: Run, config: Config | None) -> Measurement:
         book = Book(self._store, config, [run])

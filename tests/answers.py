@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+from data.model import Waiver
 from slo.gate import GateCheck, GateDecision, GateQuestion
 from slo.model import ConfigReport, Measurement, ObjectivePlace, ObjectiveResult, RunRef, Verdict, VerdictState
 from tests.builders import START
@@ -38,6 +40,10 @@ def verdict(state: VerdictState, *objectives: ObjectiveResult, **more: object) -
     )  # fmt: skip
     return replace(blank, **more)  # type: ignore[arg-type]  # any field
 
+
+WAIVER = Waiver(
+    "http_req_duration", "kim", "fixed in <b>2.15</b>", START + timedelta(days=7), "shop", id="w1", created_at=START
+)
 
 SLO = ConfigReport(
     "perf/slo.yaml", "d", (), (), 2,

@@ -8,7 +8,7 @@ import pytest
 
 from reports.answer import Place, of_gate, of_verdict
 from slo.model import Comparison, Measurement
-from tests.answers import ENTRY, MISSED, SLO, decision, verdict
+from tests.answers import ENTRY, MISSED, SLO, WAIVER, decision, verdict
 from tests.builders import finding, result
 
 
@@ -48,3 +48,14 @@ def test_what_a_verdict_cannot_believe_is_not_known() -> None:
         ("http_reqs rate beside the baseline", "at_risk"),
     ]
     assert answer.exit_code == 1
+
+
+def test_what_is_waived_at_gates_is_told_and_missed_all_the_same() -> None:
+    missed = [result("missed", service=service) for service in ("shop", "event")]
+    shop, event = of_verdict(verdict("fail", *missed, waivers=(WAIVER,))).checks
+    assert shop.reason == (
+        "as it is; http_req_duration of shop is waived at gates until 2026-11-27 by kim: fixed in <b>2.15</b>"
+    )
+    assert (shop.state, event.reason) == ("missed", "as it is")
+    (met,) = of_verdict(verdict("pass", result("met", service="shop"), waivers=(WAIVER,))).checks
+    assert met.reason == "as it is"

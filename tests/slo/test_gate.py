@@ -386,3 +386,26 @@ def test_the_demo_tells_its_story_at_the_gate(demo_desk: Desk) -> None:
     assert unseeded.reasons[0] == "`seeded_users >= 10000` 0 >= 10000 does not hold"
     assert any("setup_failed" in reason for reason in unseeded.reasons)
     assert any("repair what setup() needs" in step for step in unseeded.next_steps)
+
+
+def test_a_verdict_tells_what_gates_overlook_of_it_today_and_stays_what_it_is(gate: Gate) -> None:
+    run, other = gate.runs(a=Calls("a", ms=400))
+    service, until = gate.lab.service, datetime.now(UTC) + timedelta(days=7)
+    before = service.verdict(run, "7A")
+    assert (before.verdict, before.waivers) == ("fail", ())
+    asked = WaiverRequest("http_req_duration", "kim", "known", until, service="a")
+    one = service.waive(asked)
+    for elsewhere in (
+        replace(asked, service="b"), replace(asked, phase="1"), replace(asked, version="3.0"),
+        replace(asked, about="error_storm"),
+    ):  # fmt: skip
+        service.waive(elsewhere)
+    told = service.verdict(run, "7A")
+    assert replace(told, waivers=()) == before
+    assert told.waivers == (one,)
+    view = service.run_view(run, "7A").verdict
+    assert view is not None
+    assert view.waivers == (one,)
+    assert [waiver.service for waiver in service.verdict(other, "7A").waivers] == ["b"]
+    service.end_waiver(one.id)
+    assert service.verdict(run, "7A") == before, "it is not kept with the verdict"
