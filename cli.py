@@ -109,11 +109,13 @@ def ingest(  # one argument per option
     )
     meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said, known)
     names = [*files, *map(str, summary or [])]
-    with _uploads(names) as uploads, at_desk(server, slo) as desk, progress() as on_progress:
-        answer = desk.ingest(uploads, meta, on_progress)
-    show(answer, output, text.ingested(answer))
-    for note in answer.notes:
-        say(f"note: {note}")
+    with _uploads(names) as uploads, at_desk(server, slo) as desk:
+        with progress() as on_progress:
+            answer = desk.ingest(uploads, meta, on_progress)
+        show(answer, output, text.ingested(answer))
+        for note in answer.notes:
+            say(f"note: {note}")
+        desk.judge_ahead(answer.run.id)
     if meta.phase and answer.verdict is None:
         raise typer.Exit(PhasegateError.exit_code)
 

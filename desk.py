@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 import demo
 from data.address import announce_server
-from data.errors import BadInput, BadRequest, Busy, NotFound, StoreError
+from data.errors import BadInput, BadRequest, Busy, NotFound, PhasegateError, StoreError
 from data.model import Decision
 from data.store import Store
 from ingest.service import Ingestor
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from slo.model import ConfigReport, RunRef
 
     Progress = Callable[[str, float], None]
+
+_log = structlog.get_logger()
 
 
 class Desk:
@@ -61,13 +65,21 @@ class Desk:
         taken = self._ingestor.ingest(uploads, meta, on_progress)
         notes = list(taken.notes)
         verdict = None
-        if meta.phase is not None:
-            try:
+        try:
+            if meta.phase is not None:
                 verdict = self.service.verdict(taken.run.id, meta.phase)
-            except (BadInput, NotFound) as error:  # the run is stored; its judgement can be asked for again
-                notes.append(f"not judged: {error}")
-        measurement = verdict.measurement if verdict else self.service.measurement(taken.run.id)
+            measurement = verdict.measurement if verdict else self.service.measurement(taken.run.id)
+        except (BadInput, NotFound) as error:  # the run is stored; its judgement can be asked for again
+            notes.append(f"not judged: {error}")
+            measurement = self.service.measurement(taken.run.id, by_defaults=True)
         return IngestAnswer(run_ref(taken.run), taken.created, measurement.findings, tuple(notes), verdict)
+
+    def judge_ahead(self, run_id: str) -> None:
+        """Judge a run by every phase, behind the back of who uploaded it: what goes wrong is for the log."""
+        try:
+            self.service.judge_ahead(run_id)
+        except PhasegateError as error:  # deleted meanwhile, or slo.yaml is wrong: whoever asks is told
+            _log.warning("not judged ahead", run=run_id, error=str(error))
 
     def delete(self, run_id: str, reason: str) -> RunRef:
         """Delete a run, by its id or the beginning of it, with all that was said of it; what it was.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -299,7 +299,9 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         openapi_extra=_ANY_FILE,
         responses={200: {"model": IngestAnswer, "description": "The run was known"}},
     )
-    async def create(request: Request, response: Response, query: Annotated[_RunQuery, Query()]) -> IngestAnswer:
+    async def create(
+        request: Request, response: Response, query: Annotated[_RunQuery, Query()], later: BackgroundTasks
+    ) -> IngestAnswer:
         """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
         desk = get_desk()
         meta = query.meta()
@@ -314,6 +316,7 @@ def _changes(get_desk: GetDesk) -> APIRouter:
             body.path.unlink(missing_ok=True)
         if not answer.created:
             response.status_code = 200
+        later.add_task(desk.judge_ahead, answer.run.id)
         return answer
 
     @router.post("/runs/{run}/decisions", status_code=201, summary="Decide what a run is to later ones, and say why")

@@ -116,10 +116,13 @@ def _key(one: ObjectivePlace | ObjectiveResult) -> _Objective:
 
 def _of_gate(check: GateCheck, places: dict[_Objective, Place]) -> Check:
     name = check.about
-    if check.kind == "regression":
-        name = _regression(check.about)
-    elif check.target:
-        name = _objective(check.name, check.target, check.include)
+    match check.kind:
+        case "regression":
+            name = _regression(check.about)
+        case "age":  # what it is about is one run, and the next is another
+            name = "age of the run"
+        case _ if check.target:
+            name = _objective(check.name, check.target, check.include)
     place = places.get((check.service, check.name, check.target, check.include))
     return Check(check.service, name, check.state, check.reason, check.next_step, check.key, place)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from data.errors import NotFound
 from slo.criterion import Criterion
+from slo.kinds import RunKind
 from slo.selector import Selector
 from slo.target import Target
 
@@ -73,7 +74,8 @@ class Objective:
 class Phase:
     """A step of the release: entered when every phase in ``after`` passed and every ``entry`` criterion holds.
 
-    ``coverage`` is the share of the objectives that has to be met (``None``: no such rule).
+    ``coverage`` is the share of the objectives that has to be met (``None``: no such rule). ``runs`` are kinds of run
+    that have to be there; none that counts is older than ``max_age_s`` (``None``: whatever its age).
     """
 
     id: str
@@ -84,6 +86,8 @@ class Phase:
     coverage: Target | None = None
     rollback: str | None = None
     verification: tuple[str, ...] = ()
+    runs: tuple[RunKind, ...] = ()
+    max_age_s: float | None = None
 
 
 @dataclass(frozen=True)

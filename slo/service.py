@@ -21,7 +21,7 @@ from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, ObjectivePlace, RunView
 from slo.plan import Baseline
 from slo.refs import left_open, phase_refs, run_ref
-from slo.verdict import covers
+from slo.verdict import covers, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,15 +107,24 @@ class Service:
         """One run by its id, or the beginning of it."""
         return run_ref(self._store.find_run(run_id))
 
-    def measurement(self, run_id: str) -> Measurement:
-        """Can this run be believed?"""
-        return self._find(self._store.find_run(run_id), self._config.load())
+    def measurement(self, run_id: str, *, by_defaults: bool = False) -> Measurement:
+        """Can this run be believed? ``by_defaults``: whatever slo.yaml says of baselines, or is wrong with it."""
+        return self._find(self._store.find_run(run_id), None if by_defaults else self._config.load())
 
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase (default: the one named at upload)? Answered from the store where it can be."""
         run = self._store.find_run(run_id)
         config = self._config.require()
         return self._verdicts([run], config, _phase_of(config, phase or run.meta.phase))[run.id]
+
+    def judge_ahead(self, run_id: str) -> None:
+        """Judge a run by every phase that asks something of it, so that gates and pages find that done."""
+        run, config = self._store.find_run(run_id), self._config.load()
+        if config is None:
+            return
+        for phase in config.phases:
+            if scope_of(run_ref(run), phase)[1]:
+                self._verdicts([run], config, phase)
 
     def run_view(self, run_id: str, phase: str | None = None) -> RunView:
         """Everything the Run page draws."""

@@ -36,6 +36,7 @@ def asking(*answers: GateDecision | PhasegateError) -> Callable[[], tuple[GateDe
     ("state", "kind", "waits"),
     [
         ("inconclusive", "run", True), ("inconclusive", "entry", True), ("inconclusive", "phase", True),
+        ("inconclusive", "kind", True), ("inconclusive", "age", True),
         ("inconclusive", "objective", False), ("inconclusive", "measurement", False), ("fail", "run", False),
     ],
 )  # fmt: skip

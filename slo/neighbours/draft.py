@@ -53,7 +53,7 @@ def written(draft: Draft, heading: str, notes: Sequence[str] = ()) -> Imported:
         tree["services"] = dict.fromkeys(draft.services)
     tree["phases"] = [phase]
     yaml = YAML()
-    yaml.width = 120
+    yaml.width = 1 << 16  # an objective stays on its line, however long its query
     yaml.indent(mapping=2, sequence=4, offset=2)
     into = io.StringIO()
     yaml.dump(tree, into)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reports.answer import Place, of_gate, of_verdict
+from slo.gate import GateCheck
 from slo.model import Comparison, Measurement
 from tests.answers import ENTRY, MISSED, SLO, WAIVER, decision, verdict
 from tests.builders import finding, result
@@ -33,6 +34,11 @@ def test_a_file_is_named_as_a_repository_knows_it(source: str, file: str) -> Non
 def test_checks_with_the_same_name_are_told_apart() -> None:
     twice = [replace(MISSED, kind="measurement", about="error_storm", target="", runs=(run,)) for run in ("r1", "r2")]
     assert [check.name for check in of_gate(decision("fail", *twice)).checks] == ["error_storm", "error_storm (2)"]
+
+
+def test_a_check_of_a_run_is_not_named_by_its_id() -> None:
+    old = GateCheck("age", "run 7f3a91c20b44", "unknown", "is from yesterday", "event", runs=("7f3a91c20b44",))
+    assert [check.name for check in of_gate(decision("inconclusive", old)).checks] == ["age of the run"]
 
 
 def test_what_a_verdict_cannot_believe_is_not_known() -> None:
