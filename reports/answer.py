@@ -142,7 +142,10 @@ def _of_verdict(verdict: Verdict, places: dict[_Objective, Place]) -> Iterator[C
 
 
 def _finding(found: Finding, verdict: Verdict) -> Check:
-    by = waiver_of(verdict.waivers, found.code, found.service)
+    of = {found.service, None}
+    by = next(
+        (w for w in verdict.waivers if w.about == found.code and (found.service is None or w.service in of)), None
+    )
     reason = f"{found.message}; {waived(by)}" if by else found.message
     return Check(found.service, found.code, "unknown", reason, found.remedy or "run the test again")
 

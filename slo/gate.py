@@ -185,7 +185,8 @@ def waivers_on(verdict: Verdict, holding: Sequence[Waiver]) -> tuple[Waiver, ...
         one for one in holding if one.phase in {None, verdict.phase} and one.version in {None, verdict.run.version}
     ]  # fmt: skip
     named = [(one.sli, one.service) for one in verdict.objectives]
-    named += [(one.code, one.service) for one in verdict.measurement.findings if one.severity != "info"]
+    doubts = [one for one in verdict.measurement.findings if one.severity != "info"]
+    named += [(one.code, service) for one in doubts for _, service in named if concerns(one, service)]
     return tuple(one for one in here if any(waiver_of([one], about, service) for about, service in named))
 
 
