@@ -26,14 +26,17 @@ from cli_options import (
     BranchOption,
     EnvironmentOption,
     FormatOption,
+    OutputOption,
     PhaseOption,
     RunArgument,
     ServerOption,
     SloOption,
     TestOption,
     VersionOption,
+    answered,
     at_desk,
     given,
+    in_force,
 )
 from cli_runs import baseline_app, runs_app
 from cli_slo import slo_app
@@ -44,6 +47,8 @@ from desk import announce, labels
 from ingest.service import Upload
 from reports import compared, text
 from reports import history as past
+from reports.answer import of_verdict
+from reports.outputs import Output
 from reports.terminal import Format, err, out, progress, say, show, write
 from settings import ROOT, Settings
 from slo import numbers
@@ -122,14 +127,14 @@ def verdict(
     run: RunArgument,
     phase: PhaseOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Show what is met and did not change, too.")] = False,
-    output: FormatOption = Format.text,
+    output: OutputOption = Output.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
     """Say whether a run meets a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive)."""
     with at_desk(server, slo) as desk:
-        found = desk.service.verdict(run, phase)
-    show(found, output, text.verdict(found, everything=everything))
+        found, judged_by = desk.service.verdict(run, phase), in_force(desk, output)
+    answered(found, output, text.verdict(found, everything=everything), of_verdict, judged_by)
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 

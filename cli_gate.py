@@ -5,36 +5,50 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
+import stamina
 import typer
+from stamina import instrumentation
 
 from cli_notify import telling_desk
 from cli_options import (
     AllOption,
+    AnyDesk,
     EnvironmentOption,
     FormatOption,
+    OutputOption,
     PhaseOption,
     ServerOption,
     SloOption,
     VersionOption,
+    answered,
     at_desk,
+    given,
+    in_force,
 )
-from data.errors import BadRequest
+from data.errors import BadRequest, Busy, ServerUnreachable
 from data.model import WaiverRequest
 from reports import gates
-from reports.terminal import Format, show
+from reports.answer import of_gate
+from reports.outputs import Output
+from reports.terminal import Format, say, show
+from slo.gate import GateDecision, awaits_runs
+from slo.kinds import parse_duration
+from slo.model import ConfigReport
+from slo.source import ExpressionError
+
+T = TypeVar("T")
+
+_PAUSE_S = 5.0
+_AWAY = (ServerUnreachable, Busy)
 
 
-class GateFormat(StrEnum):
-    """For people, for machines, or for a pull request."""
-
-    text = "text"
-    json = "json"
-    markdown = "markdown"
+class _RunsMissing(Exception):
+    """It cannot be told yet: other jobs may still upload."""
 
 
 def gate(
@@ -43,8 +57,12 @@ def gate(
     environment: EnvironmentOption = None,
     replay: Annotated[str | None, typer.Option("--replay", metavar="ID", help="Decide again what was decided.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List what was decided, newest first.")] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", callback=given, help="Ask again so long while runs are missing: 90s, 10m, 1h."),
+    ] = None,
     everything: AllOption = False,
-    output: Annotated[GateFormat, typer.Option("--format")] = GateFormat.text,
+    output: OutputOption = Output.text,
     server: ServerOption = None,
     slo: SloOption = None,
 ) -> None:
@@ -52,23 +70,63 @@ def gate(
 
     Judged are the newest runs of the version, one for each service that the phase asks about. The decision is kept.
     """
-    plain = Format.json if output is GateFormat.json else Format.text
-    with telling_desk(server, slo) as desk:
-        if listed:
+    if listed:
+        with at_desk(server, slo) as desk:
             found = desk.service.gates()
-            show(found, plain, gates.gates(found))
-            return
+        show(found, Format.json if output is Output.json else Format.text, gates.gates(found))
+        return
+
+    def ask(desk: AnyDesk) -> tuple[GateDecision, ConfigReport | None]:
         if replay is not None:
-            decision = desk.service.gate_replay(replay)
-        elif phase is None or version is None:
+            return desk.service.gate_replay(replay), in_force(desk, output)
+        if phase is None or version is None:
             raise BadRequest("a gate is asked about a phase and a version", help="add --phase 7A --version 1.4.0")
-        else:
-            decision = desk.service.gate(phase, version, environment)
-        if output is GateFormat.markdown:
-            sys.stdout.write(gates.markdown(decision))
-        else:
-            show(decision, plain, gates.gate(decision, everything=everything))
+        return desk.service.gate(phase, version, environment), in_force(desk, output)
+
+    def ask_anew() -> tuple[GateDecision, ConfigReport | None]:
+        with telling_desk(server, slo) as desk:  # closed in between: nobody uploads to a store that somebody holds
+            return ask(desk)
+
+    if wait and replay is None:
+        decision, judged_by = waited(ask_anew, _seconds(wait))
+        answered(decision, output, gates.gate(decision, everything=everything), of_gate, judged_by)
+    else:
+        with telling_desk(server, slo) as desk:
+            decision, judged_by = ask(desk)
+            answered(decision, output, gates.gate(decision, everything=everything), of_gate, judged_by)
     raise typer.Exit(gates.exit_code(decision))
+
+
+def waited(
+    ask: Callable[[], tuple[GateDecision, T]], longest_s: float, pause_s: float = _PAUSE_S
+) -> tuple[GateDecision, T]:
+    """The answer once no run is missing any more, or the last one when the time is over.
+
+    A server that restarts meanwhile, or a store that somebody else holds, is asked again, too.
+
+    Raises:
+        ServerUnreachable, Busy: nobody answered in all that time.
+    """
+    answers: list[tuple[GateDecision, T]] = []
+
+    def once() -> None:
+        answers.append(ask())
+        if awaits_runs(answers[-1][0]):
+            raise _RunsMissing
+
+    again = stamina.RetryingCaller(
+        attempts=None, timeout=longest_s, wait_initial=pause_s, wait_max=pause_s, wait_jitter=0, wait_exp_base=1
+    )
+    hooks = instrumentation.get_on_retry_hooks()
+    instrumentation.set_on_retry_hooks([partial(_say_once, longest_s)])
+    try:
+        again((_RunsMissing, *_AWAY), once)
+    except (_RunsMissing, *_AWAY):
+        if not answers:
+            raise
+    finally:
+        instrumentation.set_on_retry_hooks(hooks)
+    return answers[-1]
 
 
 def override(
@@ -115,6 +173,20 @@ def waivers(
             return
         found = desk.service.waivers()
     show(found, output, gates.waivers(found))
+
+
+def _say_once(longest_s: float, details: instrumentation.RetryDetails) -> None:
+    if details.retry_num == 1:
+        why = "runs are missing" if isinstance(details.caused_by, _RunsMissing) else details.caused_by
+        say(f"note: {why}; asking again for up to {longest_s:.0f} s")
+
+
+def _seconds(text: str) -> float:
+    """``90s``, ``10m`` or ``1h``."""
+    try:
+        return parse_duration(text)
+    except ExpressionError as error:
+        raise BadRequest(f"{text!r} is no time to wait", help="write 90s, 10m or 1h") from error
 
 
 def _until(text: str) -> datetime:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from rich.console import RenderableType
 
 from api.client import RemoteDesk
 from data.errors import BadRequest
 from desk import Desk
-from reports.terminal import Format
+from reports.answer import Answer
+from reports.outputs import Output, written
+from reports.terminal import Format, show
 from settings import Settings
+from slo.model import ConfigReport
+
+T = TypeVar("T")
+
+_PLACELESS = {Output.text, Output.json}
 
 AnyDesk = Desk | RemoteDesk
 """A store, or a server that has one: both answer the same questions."""
@@ -31,6 +40,9 @@ ServerOption = Annotated[
 ]
 SloOption = Annotated[Path | None, typer.Option("--slo", envvar="PHASEGATE_SLO", help="The slo.yaml to judge by.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for machines.")]
+OutputOption = Annotated[
+    Output, typer.Option("--format", help="text, json, a comment as markdown, or what CI reads: junit, github, gitlab.")
+]
 PhaseOption = Annotated[str | None, typer.Option("--phase", callback=given, help="A phase of slo.yaml.")]
 TestOption = Annotated[
     str | None, typer.Option("--test", callback=given, help="Name of the test: runs of one test are comparable.")
@@ -62,6 +74,25 @@ def at_desk(server: str | None, slo: Path | None = None) -> Iterator[AnyDesk]:
         yield desk
     finally:
         desk.close()
+
+
+def answered(
+    document: T,
+    output: Output,
+    rendered: RenderableType,
+    answer: Callable[[T, ConfigReport | None], Answer],
+    slo: ConfigReport | None,
+) -> None:
+    """Give a gate's decision or a verdict in the form that was asked for; ``rendered`` is its text for people."""
+    if output in _PLACELESS:
+        show(document, Format(output.value), rendered)
+    else:
+        sys.stdout.write(written(answer(document, slo), output))
+
+
+def in_force(desk: AnyDesk, output: Output) -> ConfigReport | None:
+    """The slo.yaml that is judged by, as far as the output says where things are written."""
+    return None if output in _PLACELESS else desk.service.config_report()
 
 
 def typed(option: str | Path | None, variable: str) -> bool:

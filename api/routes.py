@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from rich.console import RenderableType
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -25,11 +26,18 @@ from data.facts import MOST_FACTS, facts_of
 from data.model import Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
 from desk import Desk, labels
 from ingest.service import Upload
-from reports import gates
+from reports import badge as badges
+from reports import gates, text
+from reports.answer import Answer, of_gate, of_verdict
+from reports.gitlab import Issue
+from reports.outputs import MEDIA_TYPES, Output, written
+from reports.terminal import plain
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
-from slo.gate import GateDecision
+from slo.documents import to_json
+from slo.gate import GateDecision, awaits_runs
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
+from slo.service import Service
 from slo.telling import Notice, Tried
 
 GetDesk = Callable[[], Desk]
@@ -100,6 +108,22 @@ _ANY_FILE = {
 }
 
 
+_Output = Annotated[Output, Query(alias="format")]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {"X-Phasegate-Exit-Code": {"schema": {"type": "integer"}, "description": "0, 1 or 3"}},
+        "content": {
+            kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values() if kind != "application/json"
+        },
+    }
+}
+T = TypeVar("T")
+
+
+class _Svg(Response):
+    media_type = "image/svg+xml"
+
+
 class NotAllowed(PhasegateError):
     """A route that does not take this method."""
 
@@ -149,9 +173,17 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     def run(run: str) -> RunRef:
         return get_desk().service.run(run)
 
-    @router.get("/runs/{run}/verdict", summary="Does the run meet a phase?")
-    def verdict(run: str, phase: _Text = None) -> Verdict:
-        return get_desk().service.verdict(run, phase)
+    @router.get(
+        "/runs/{run}/verdict",
+        summary="Does the run meet a phase?",
+        response_model=Verdict | tuple[Issue, ...],
+        responses=_ANSWERS,
+    )
+    def verdict(run: str, phase: _Text = None, output: _Output = Output.json) -> Response:
+        """``format`` and ``X-Phasegate-Exit-Code`` are as of ``/gate``."""
+        service = get_desk().service
+        found = service.verdict(run, phase)
+        return _answered(found, output, text.verdict(found), of_verdict, service)
 
     @router.get("/runs/{run}/view", summary="Everything the Run page shows")
     def view(run: str, phase: _Text = None) -> RunView:
@@ -178,27 +210,26 @@ def _gates(get_desk: GetDesk) -> APIRouter:
     @router.get(
         "/gate",
         summary="May a version enter a phase?",
-        response_model=GateDecision,
-        responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+        response_model=GateDecision | tuple[Issue, ...],
+        responses=_ANSWERS,
     )
     def gate(
-        response: Response,
         phase: Annotated[str, Query(max_length=200)],
         version: Annotated[str, Query(max_length=200)],
         environment: _Named = None,
-        as_: Annotated[Literal["json", "markdown"], Query(alias="format")] = "json",
-    ) -> GateDecision | Response:
+        output: _Output = Output.json,
+    ) -> Response:
         """The decision is kept with all that it rests on; asked again with the same evidence, it is the same one.
 
-        ``X-Phasegate-Exit-Code`` is what a pipeline exits with: 0, 1 or 3. ``format=markdown`` is a comment for a pull
-        request.
+        ``X-Phasegate-Exit-Code`` is what a pipeline exits with: 0, 1 or 3; ``X-Phasegate-Awaits-Runs`` says whether
+        further runs of the version may settle it. ``format`` is as on the command line: ``markdown`` is a comment for a
+        pull request, ``gitlab`` a list for GitLab's code quality report.
         """
-        decision = get_desk().service.gate(phase, version, environment)
-        headers = {"X-Phasegate-Exit-Code": str(gates.exit_code(decision))}
-        if as_ == "markdown":
-            return Response(gates.markdown(decision), media_type="text/markdown; charset=utf-8", headers=headers)
-        response.headers.update(headers)
-        return decision
+        service = get_desk().service
+        decision = service.gate(phase, version, environment)
+        answer = _answered(decision, output, gates.gate(decision, everything=False), of_gate, service)
+        answer.headers["X-Phasegate-Awaits-Runs"] = str(awaits_runs(decision)).lower()
+        return answer
 
     @router.get("/waivers", summary="The waivers that hold now, the next to expire first")
     def waivers() -> tuple[Waiver, ...]:
@@ -211,6 +242,23 @@ def _gates(get_desk: GetDesk) -> APIRouter:
     @router.get("/gates/{decision}", summary="A decision made again from what it rested on")
     def gate_replay(decision: str) -> GateDecision:
         return get_desk().service.gate_replay(decision)
+
+    @router.get("/badge.svg", summary="How a service stands in a phase, as an image", response_class=_Svg)
+    def badge(
+        phase: Annotated[str, Query(min_length=1, max_length=200)],
+        service: _Named = None,
+        environment: _Named = None,
+        branch: _Named = None,
+    ) -> Response:
+        """As the overview has it; without ``service``, the worst of all. A phase or service unknown is shown as that.
+
+        An image, whatever is asked: a page shows one with another status as broken.
+        """
+        try:
+            drawn = badges.badge(get_desk().service.overview(phase, environment, branch), service)
+        except NotFound:
+            drawn = badges.unknown(phase, service)
+        return _Svg(drawn, headers={"Cache-Control": "no-cache"})
 
     return router
 
@@ -317,6 +365,26 @@ def _trials(get_desk: GetDesk) -> APIRouter:
         return get_desk().notify_test()
 
     return router
+
+
+def _answered(
+    document: T,
+    output: Output,
+    rendered: RenderableType,
+    answer: Callable[[T, ConfigReport | None], Answer],
+    service: Service,
+) -> Response:
+    """A gate's decision or a verdict in the form that was asked for, with what a pipeline exits with."""
+    told = answer(document, service.config_report())
+    match output:
+        case Output.json:
+            body = to_json(document)
+        case Output.text:
+            body = plain(rendered)
+        case _:
+            body = written(told, output)
+    headers = {"X-Phasegate-Exit-Code": str(told.exit_code)}
+    return Response(body, media_type=MEDIA_TYPES[output], headers=headers)
 
 
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:

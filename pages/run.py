@@ -37,6 +37,7 @@ def _run(view: RunView) -> None:
     banner.measurement(view.measurement, view.run.requests)
     if view.verdict:
         objectives.show(view.verdict)
+        banner.waivers(view.verdict.waivers)
         compared.with_baseline(view.verdict)
     if view.measurement.state == "invalid":
         banner.not_judged()

@@ -1,15 +1,13 @@
-"""Decisions of gates for people: in a terminal, and as Markdown for a pull request."""
+"""Decisions of gates for people, in a terminal."""
 
 from __future__ import annotations
 
-import re
-from html import escape
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
 
-from reports.layout import GLYPHS, ending, headline, next_steps, one_line, paragraph, state_word, table
+from reports.layout import GLYPHS, ending, headline, next_steps, paragraph, state_word, table
 from slo import numbers
 from slo.model import EXIT_CODES
 
@@ -21,12 +19,7 @@ if TYPE_CHECKING:
     from data.model import Waiver
     from slo.gate import GateCheck, GateDecision
 
-MOST_CHARACTERS = 60_000
-"""Of a Markdown comment; GitHub takes 65,536, GitLab more."""
-
 _MOST_REASONS = 12
-_LONGEST = 600  # characters of one line of a comment
-_MEANING = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 
 
 def gate(decision: GateDecision, *, everything: bool) -> RenderableType:
@@ -43,7 +36,7 @@ def gates(decisions: Sequence[GateDecision]) -> RenderableType:
         (
             (
                 one.id, numbers.timestamp(one.decided_at), one.question.phase, one.question.version,
-                one.question.environment or numbers.MISSING, GLYPHS[_state(one)], state_word(_state(one)),
+                one.question.environment or numbers.MISSING, GLYPHS[state(one)], state_word(state(one)),
             )
             for one in decisions
         ),
@@ -66,46 +59,9 @@ def waivers(found: Sequence[Waiver]) -> RenderableType:
     )  # fmt: skip
 
 
-def markdown(decision: GateDecision) -> str:
-    """A comment for a pull request; its first line is a mark by which it is found and updated.
-
-    Never more than :data:`MOST_CHARACTERS`: the decisive checks come first, and what is left out is counted.
-    """
-    where = " ".join(filter(None, (decision.question.phase, decision.question.environment)))
-    head = [
-        f"<!-- phasegate gate {escape(where)} -->",
-        f"### {GLYPHS[_state(decision)]} {_state(decision).upper()}: {_plain(_sentence(decision))}",
-        "",
-        *(f"- {_plain(reason)}" for reason in decision.reasons[:_MOST_REASONS]),
-    ]
-    if (more := len(decision.reasons) - _MOST_REASONS) > 0:
-        head.append(f"- and {numbers.things(more, 'more reason')}")
-    tail = [
-        *_section("Next", decision.next_steps[:_MOST_REASONS]),
-        *_section("Verify", decision.verification[:_MOST_REASONS]),
-    ]
-    if decision.rollback:
-        tail += ["", f"**Rollback:** {_plain(decision.rollback)}"]
-    tail += ["", f"<sub>{_plain(_about(decision))}</sub>", ""]
-    rows = [
-        f"| {GLYPHS[c.state]} {_word(c.state)} | {_plain(_name(c))} | {_plain(c.reason)} |" for c in decision.checks
-    ]
-    left = MOST_CHARACTERS - sum(len(line) + 1 for line in (*head, *tail)) - 200
-    kept = []
-    for row in rows:
-        left -= len(row) + 1
-        if left < 0:
-            break
-        kept.append(row)
-    cut = [f"\n{len(rows) - len(kept)} more checks are not shown."] if len(kept) < len(rows) else []
-    summary = f"<details><summary>{numbers.things(len(rows), 'check')}</summary>"
-    body = ["", summary, "", "| | what | why |", "|---|---|---|", *kept, *cut, "", "</details>"]
-    return "\n".join([*head, *body, *tail])
-
-
 def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableType]:
-    yield headline(_state(decision), _sentence(decision))
-    yield paragraph(_about(decision), style="dim")
+    yield headline(state(decision), sentence(decision))
+    yield paragraph(about(decision), style="dim")
     yield Text()
     for reason in decision.reasons[:_MOST_REASONS]:
         yield paragraph(reason, indent=4)
@@ -123,7 +79,7 @@ def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableTyp
     yield from (paragraph(f"verify     {step}", indent=13) for step in decision.verification)
     yield from next_steps(decision.next_steps)
     yield Text()
-    yield ending(_state(decision), exit_code(decision))
+    yield ending(state(decision), exit_code(decision))
 
 
 def exit_code(decision: GateDecision) -> int:
@@ -131,11 +87,13 @@ def exit_code(decision: GateDecision) -> int:
     return 0 if decision.override else EXIT_CODES[decision.decision]
 
 
-def _state(decision: GateDecision) -> str:
+def state(decision: GateDecision) -> str:
+    """How a decision is shown: overridden, where somebody let the version through, never as what the gate said."""
     return "overridden" if decision.override else decision.decision
 
 
-def _sentence(decision: GateDecision) -> str:
+def sentence(decision: GateDecision) -> str:
+    """A decision in one sentence."""
     asked, through = decision.question, decision.override
     phase = f"phase {asked.phase}" + (f" ({decision.title})" if decision.title else "")
     if through:
@@ -152,7 +110,8 @@ def _sentence(decision: GateDecision) -> str:
             return f"nobody can tell whether version {asked.version} may enter {phase}"
 
 
-def _about(decision: GateDecision) -> str:
+def about(decision: GateDecision) -> str:
+    """Which decision it is, and what it rests on, in figures."""
     where = f" in {decision.question.environment}" if decision.question.environment else ""
     runs = f"{numbers.things(len(decision.runs), 'run')}{where}"
     return (
@@ -168,14 +127,3 @@ def _name(check: GateCheck) -> str:
 
 def _word(state: str) -> str:
     return state.upper().replace("_", " ")
-
-
-def _section(title: str, steps: Sequence[str]) -> list[str]:
-    return ["", f"**{title}:**", "", *(f"- {_plain(step)}" for step in steps)] if steps else []
-
-
-def _plain(words: str) -> str:
-    """Words as Markdown that shows them and nothing else; nobody is notified by an ``@``."""
-    line = one_line(words)
-    line = line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."
-    return _MEANING.sub(r"\\\1", escape(line, quote=False)).replace("@", "@\N{ZERO WIDTH SPACE}")

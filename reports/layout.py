@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from data.model import Waiver
     from slo.model import Finding, RunRef
 
 WIDTH: Final = 100
@@ -46,6 +47,9 @@ GLYPHS: Final[dict[str | None, str]] = {
 """By state; ``None`` is a state that nothing was asked for."""
 
 _LONGEST_COMMIT: Final = 8
+_STEERING: Final = {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}
+_IN_NO_XML: Final = {*range(0xD800, 0xE000), 0xFFFE, 0xFFFF}
+_SHOWN: Final = dict.fromkeys(_STEERING | _IN_NO_XML, "�")
 _BEFORE_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|points?|ms|s|min|h|d|UTC)(?!\w))")
 _HELD: Final = "\N{NO-BREAK SPACE}"
 
@@ -53,6 +57,17 @@ _HELD: Final = "\N{NO-BREAK SPACE}"
 def one_line(words: str) -> str:
     """Words from outside, on one line."""
     return " ".join(words.split())
+
+
+def harmless(words: str) -> str:
+    """Words without what steers a terminal, turns the direction of writing around or may stand in no XML: ``�``."""
+    return words.translate(_SHOWN)
+
+
+def cut(words: str, most: int) -> str:
+    """Words from outside on one line, harmless, and no longer than ``most`` characters and a mark that says so."""
+    line = harmless(one_line(words))
+    return line if len(line) <= most else line[:most] + " ..."
 
 
 def state_word(state: str | None) -> Text:
@@ -99,6 +114,12 @@ def marked(state: str, name: str, words: str) -> Text:
 def finding(found: Finding) -> Text:
     """A finding with its severity and code."""
     return marked(found.severity, f"{found.severity.upper()}  {found.code}", found.message)
+
+
+def waived(one: Waiver) -> str:
+    """What gates overlook, until when, and who answers for it."""
+    of = f" of {one.service}" if one.service else ""
+    return f"{one.about}{of} is waived at gates until {one.expires_at:%Y-%m-%d} by {one.owner}: {one.reason}"
 
 
 def table(columns: str, rows: Iterable[Sequence[str | Text]], *, indent: int = 0) -> RenderableType:

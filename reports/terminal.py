@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,16 +18,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.segment import Segment
 from rich.text import Text
 
-from reports.layout import WIDTH
+from reports.layout import WIDTH, harmless
 from slo.documents import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import ConsoleOptions, RenderableType
-
-_STEERING = {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}
-_SHOWN = dict.fromkeys(_STEERING, "�")
 
 out = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -47,12 +45,19 @@ class _Harmless:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for segment in console.render(self.rendered, options):
-            yield Segment(segment.text.translate(_SHOWN), segment.style, segment.control)
+            yield Segment(harmless(segment.text), segment.style, segment.control)
 
 
 def write(rendered: RenderableType) -> None:
     """Answer with text for people."""
     out.print(_Harmless(rendered))
+
+
+def plain(rendered: RenderableType) -> str:
+    """Text for people as it is where there is no terminal: without colour, and as wide as everything here."""
+    page = StringIO()
+    Console(width=WIDTH, file=page, color_system=None, highlight=False).print(_Harmless(rendered))
+    return page.getvalue()
 
 
 def show(document: object, output: Format, rendered: RenderableType) -> None:

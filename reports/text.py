@@ -14,6 +14,7 @@ from reports.layout import (
     ending,
     finding,
     headline,
+    marked,
     measured,
     next_steps,
     paragraph,
@@ -22,6 +23,7 @@ from reports.layout import (
     state_word,
     table,
     version,
+    waived,
 )
 from slo import numbers
 from slo.model import EXIT_CODES
@@ -118,16 +120,8 @@ def config(report: ConfigReport) -> RenderableType:
 
 
 def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:
-    run = document.run
-    named = _in_question(document)
-    what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
-    several = len(named) > 1
-    what = what or "the run"
-    worse = [one for one in document.comparisons if one.state == "regressed"]
-    how = "but may have got worse" if worse and all(one.suspected for one in worse) else "but got worse"
-    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else how
-    yield headline(document.verdict, _sentence(document.verdict, what, document.phase, how, several=several))
-    yield about(run)
+    yield headline(document.verdict, sentence(document))
+    yield about(document.run)
     yield Text()
     fits = len(document.reasons) <= _MOST_REASONS + 1  # a line that says "one more" is as long as that one
     reasons = document.reasons if fits else document.reasons[:_MOST_REASONS]
@@ -144,6 +138,7 @@ def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]
     if document.out_of_scope:
         told = f"  {numbers.things(document.out_of_scope, 'objective')} of other services not asked of this run"
         yield Text(told, style="dim")
+    yield from (marked("waived", "WAIVED", waived(one)) for one in document.waivers)
     yield from compared.in_verdict(document, everything=everything)
     yield from (paragraph(f"note  {note}", indent=8) for note in document.notes)
     yield from next_steps(document.next_steps)
@@ -178,6 +173,16 @@ def _in_question(document: Verdict) -> list[str]:
     else:
         everything = {*document.scope}
     return sorted(service for service in (found if found and None not in found else everything) if service)
+
+
+def sentence(document: Verdict) -> str:
+    """A verdict in one sentence."""
+    named = _in_question(document)
+    what = ", ".join(named) if len(named) <= _MOST_NAMED else numbers.things(len(named), "service")
+    worse = [one for one in document.comparisons if one.state == "regressed"]
+    how = "but may have got worse" if worse and all(one.suspected for one in worse) else "but got worse"
+    how = "narrowly" if any(one.state == "at_risk" for one in document.objectives) else how
+    return _sentence(document.verdict, what or "the run", document.phase, how, several=len(named) > 1)
 
 
 def _sentence(state: VerdictState, what: str, phase: str, how: str, *, several: bool) -> str:

@@ -45,7 +45,8 @@ _SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "
 class GateCheck:
     """One thing that a gate asks, and what became of it. ``runs`` are those it was seen in.
 
-    ``about`` is what people read; ``name`` is what a waiver calls it: an objective's SLI, or a finding's code.
+    ``about`` is what people read; ``name`` is what a waiver calls it: an objective's SLI, or a finding's code. With
+    ``target`` and ``include``, it says which objective of slo.yaml it is.
     """
 
     kind: CheckKind
@@ -58,6 +59,8 @@ class GateCheck:
     runs: tuple[str, ...] = ()
     next_step: str = ""
     name: str = ""
+    target: str = ""
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,18 +153,41 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     )  # fmt: skip
 
 
+def awaits_runs(decision: GateDecision) -> bool:
+    """Could it be told once more runs of the version are stored?
+
+    So it is where a service has no run, none of a kind that is demanded or only an old one, where facts are missing
+    that come with a run, and where the same is true of a phase before. What was measured and cannot be believed does
+    not change by waiting.
+    """
+    return decision.decision == "inconclusive" and any(
+        check.state == "unknown" and check.kind in {"run", "kind", "age", "entry", "phase"} for check in decision.checks
+    )
+
+
 def _waived(check: GateCheck, waivers: Sequence[Waiver]) -> GateCheck:
     """A check that is not met, as far as somebody allows it to be overlooked. A run that is missing cannot be."""
-    one = _waiver(waivers, check.name, check.service)
+    one = waiver_of(waivers, check.name, check.service)
     if one is None or check.state == "met" or check.kind == "run":
         return check
     reason = f"{check.reason}; waived by {one.owner} until {one.expires_at:%Y-%m-%d}: {one.reason}"
     return replace(check, state="waived", reason=reason, next_step="")
 
 
-def _waiver(waivers: Sequence[Waiver], about: str, service: str | None) -> Waiver | None:
+def waiver_of(waivers: Sequence[Waiver], about: str, service: str | None) -> Waiver | None:
     """What allows it to be overlooked, the first of several."""
     return next((one for one in waivers if one.about == about and one.service in {None, service}), None)
+
+
+def waivers_on(verdict: Verdict, holding: Sequence[Waiver]) -> tuple[Waiver, ...]:
+    """By which of the waivers that hold gates overlook an objective or a finding of this verdict."""
+    here = [
+        one for one in holding if one.phase in {None, verdict.phase} and one.version in {None, verdict.run.version}
+    ]  # fmt: skip
+    named = [(one.sli, one.service) for one in verdict.objectives]
+    doubts = [one for one in verdict.measurement.findings if one.severity != "info"]
+    named += [(one.code, service) for one in doubts for _, service in named if concerns(one, service)]
+    return tuple(one for one in here if any(waiver_of([one], about, service) for about, service in named))
 
 
 def _is_covered(check: GateCheck) -> bool:
@@ -286,7 +312,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
     """Each objective, by the worst of the runs that speak for it."""
     version = evidence.question.version
     for objective in phase.objectives:
-        name = str(objective.sli or objective.promql)
+        name, target = str(objective.sli or objective.promql), objective.target.text
         places = evidence.runs.get(objective.service or "", ())
         if not places:
             where = objective.service or "the whole system"
@@ -295,17 +321,18 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
                 f"is not known: no run of version {version} speaks for {where}",
                 objective.service, objective.key, objective.weight,
                 next_step=f"run the test of {where}, and store it with `--version {shlex.quote(version)}`", name=name,
+                target=target, include=objective.include,
             )  # fmt: skip
             continue
         found = []
         for verdict in (evidence.verdicts[place] for place in places):
             result = next((o for o in verdict.objectives if _same(o, objective)), None)
-            state, reason = _result(result, verdict, evidence.waivers)
+            state, reason = objective_state(result, verdict, evidence.waivers)
             step = "" if state == "met" else f"look at it: `phasegate verdict {verdict.run.id} --phase {phase.id}`"
             found.append(
                 GateCheck(
                     "objective", name, state, reason, objective.service, objective.key, objective.weight,
-                    (verdict.run.id,), step, name,
+                    (verdict.run.id,), step, name, target, objective.include,
                 )
             )  # fmt: skip
         yield min(found, key=lambda check: _WORST_FIRST.index(check.state))
@@ -316,11 +343,14 @@ def _same(result: ObjectiveResult, objective: Objective) -> bool:
     return (result.service, result.sli, result.target, result.include) == asked
 
 
-def _result(result: ObjectiveResult | None, verdict: Verdict, waivers: Sequence[Waiver]) -> tuple[CheckState, str]:
+def objective_state(
+    result: ObjectiveResult | None, verdict: Verdict, waivers: Sequence[Waiver] = ()
+) -> tuple[CheckState, str]:
+    """What an objective's result comes to, as far as its run can be believed about the service, and why."""
     if result is None:
         return "unknown", f"was not asked of run {verdict.run.id}"
     about = [f for f in verdict.measurement.findings if concerns(f, result.service)]
-    believed = state_of(f for f in about if _waiver(waivers, f.code, result.service) is None) == "valid"
+    believed = state_of(f for f in about if waiver_of(waivers, f.code, result.service) is None) == "valid"
     match result.state:
         case "missed" if result.proven or believed:
             return "missed", result.reason

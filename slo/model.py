@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from data.facts import Facts
+from data.model import Waiver
 
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
@@ -162,7 +163,11 @@ class RunRef:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open."""
+    """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open.
+
+    ``waivers`` are those by which gates overlook something of it now. They change nothing here, and are not kept with
+    it: they are looked up whenever it is asked for.
+    """
 
     schema: int
     rule_version: int
@@ -180,6 +185,7 @@ class Verdict:
     judged_at: datetime
     notes: tuple[str, ...] = ()
     baseline: BaselineRef | None = None
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -303,8 +309,21 @@ class RunView:
 
 
 @dataclass(frozen=True)
+class ObjectivePlace:
+    """Where slo.yaml asks for an objective; line and column begin at 1."""
+
+    phase: str
+    service: str | None
+    sli: str
+    target: str
+    include: tuple[str, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
 class ConfigReport:
-    """What ``slo check`` says of a slo.yaml that can be used."""
+    """What ``slo check`` says of a slo.yaml that can be used; ``places`` are its objectives."""
 
     source: str
     digest: str
@@ -312,3 +331,4 @@ class ConfigReport:
     services: tuple[str, ...]
     objectives: int
     notes: tuple[str, ...] = ()
+    places: tuple[ObjectivePlace, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,11 @@ from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.config import load_config
 from slo.evidence import Evidence
-from slo.gate import GateQuestion
+from slo.gate import GateQuestion, awaits_runs, waivers_on
 from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
-from slo.model import RULE_VERSION, ConfigReport, RunView
+from slo.model import RULE_VERSION, ConfigReport, ObjectivePlace, RunView
 from slo.notices import Notices
 from slo.plan import Baseline
 from slo.refs import left_open, phase_refs, run_ref
@@ -274,7 +275,8 @@ class Service:
         config, text = self._config.in_force()
         with self.outbox.turn(config):
             decision = self._gates.decide(GateQuestion(phase, version, environment), config, text)
-            self.outbox.after_gate(decision, config)
+            if not awaits_runs(decision):  # other jobs still upload: that is no change of state
+                self.outbox.after_gate(decision, config)
         return decision
 
     def tell(self, run_id: str, phase: str) -> None:
@@ -321,7 +323,10 @@ class Service:
         return None if config is None else report_on(config)
 
     def _verdicts(self, runs: Sequence[Run], config: Config, phase: Phase) -> dict[str, Verdict]:
-        return self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
+        """As they are kept, with the waivers that hold today."""
+        verdicts = self._judging.verdicts(runs, config, phase, self._config.text(config.digest))
+        holding = self.waivers()
+        return {run: replace(verdict, waivers=waivers_on(verdict, holding)) for run, verdict in verdicts.items()}
 
     def _find(self, run: Run, config: Config | None) -> Measurement:
         book = Book(self._store, config, [run])
@@ -341,6 +346,13 @@ def report_on(config: Config) -> ConfigReport:
         services=tuple(config.services),
         objectives=sum(len(phase.objectives) for phase in config.phases),
         notes=tuple(left_open(config.phases)),
+        places=tuple(
+            ObjectivePlace(
+                phase.id, one.service, str(one.sli or one.promql), one.target.text, one.include, one.line, one.column
+            )
+            for phase in config.phases
+            for one in phase.objectives
+        ),
     )
 
 

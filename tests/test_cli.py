@@ -250,9 +250,19 @@ def test_a_gate_answers_for_a_version_and_its_exit_code_tells(shell: Shell) -> N
     assert decision["runs"]
     assert {c["state"] for c in decision["checks"] if c["kind"] == "entry"} == {"met"}
     assert shell.json("gate", "--replay", decision["id"]) == decision
-    assert shell(*asked, "--format", "markdown").stdout.startswith(b"<!-- phasegate gate 7A -->")
+    for of, words in (("gate", asked), ("verdict", ("verdict", *decision["runs"], "--phase", "7A"))):
+        for output, begins in (
+            ("markdown", f"<!-- phasegate {of} 7A"), ("junit", "<?xml "), ("gitlab", "["),
+            ("github", "::error title=✕ FAIL phase 7A::"),
+        ):  # fmt: skip
+            told = shell(*words, "--format", output)
+            assert (told.returncode, told.stdout.decode()[: len(begins)]) == (1, begins)
+            assert output != "github" or b"\n::error file=slo.yaml,line=" in told.stdout
     assert decision["id"].encode() in shell("gate", "--list").stdout
-    assert shell("gate", "--phase", "7A", "--version", "0.9").returncode == 3
+    waited = shell("gate", "--phase", "7A", "--version", "0.9", "--wait", "1s")
+    assert (waited.returncode, b"note: runs are missing" in waited.stderr) == (3, True)
+    assert shell(*asked, "--wait", "1h").returncode == 1, "what is missed is final"
+    assert shell(*asked, "--wait", "soon").returncode == 2
     waived = shell.json(
         "waive", "http_req_failed", "--service", "event", "--owner", "kim", "--reason", "r", "--until", "7d"
     )

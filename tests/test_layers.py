@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"data", "demo", "ingest", "notify", "settings", "slo"},
     "api": {"demo", "desk", "logs", "reports", "settings", "slo", *VALUES},
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
-    "cli_options": {"api.client", "desk", "reports", "settings", *VALUES},
+    "cli_options": {"api.client", "desk", "reports", "settings", "slo", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
     "cli_notify": {"cli_options", "desk", "notify", "reports", "settings", "slo", *VALUES},
     "cli_gate": {"cli_notify", "cli_options", "reports", "slo", *VALUES},

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from data.model import Waiver
 from pages.components import escape, tokens
+from reports import layout
 from slo import numbers
 from slo.model import Finding, Measurement, Verdict
 
@@ -57,6 +59,12 @@ def findings(found: Sequence[Finding], most: int | None = None) -> None:
     if rest := found[len(found) if most is None else most :]:
         with st.expander(f"and {numbers.things(len(rest), 'more finding')}"):
             findings(rest)
+
+
+def waivers(found: Sequence[Waiver]) -> None:
+    """What gates overlook of this run, one line each; the verdict above is not changed by it."""
+    for one in found:
+        st.markdown(f":{tokens.WARN.badge}-badge[{tokens.WARN.glyph} WAIVED] {escape.markdown(layout.waived(one))}")
 
 
 def not_judged() -> None:

@@ -154,6 +154,57 @@ def test_the_answers_are_the_services_own(demo_client: TestClient, demo_desk: De
     assert demo_client.get("/v1/slo").json()["phases"][0]["id"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("output", "kind", "begins"),
+    [
+        ("text", "text/plain; charset=utf-8", "{glyph} "),
+        ("json", "application/json", "{{"),
+        ("markdown", "text/markdown; charset=utf-8", "<!-- phasegate "),
+        ("junit", "application/xml", "<?xml "),
+        ("github", "text/plain; charset=utf-8", "::error title="),
+        ("gitlab", "application/json", "["),
+    ],
+)
+def test_an_answer_comes_in_the_form_that_was_asked_for(
+    demo_client: TestClient, output: str, kind: str, begins: str
+) -> None:
+    run = demo_client.get("/v1/runs?service=event").json()[0]["id"]
+    for asked, code, glyph in ((f"runs/{run}/verdict?phase=7A", "1", "✕"), ("gate?phase=7A&version=none", "3", "?")):
+        answer = demo_client.get(f"/v1/{asked}&format={output}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        assert answer.headers["x-phasegate-exit-code"] == code
+        assert answer.headers.get("x-phasegate-awaits-runs") == ("true" if asked.startswith("gate") else None)
+        assert answer.text.startswith(begins.format(glyph=glyph))
+    assert demo_client.get(f"/v1/runs/{run}/verdict?phase=7A&format=pdf").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ("phase=7A&service=event", "✕ fail"),
+        ("phase=7A&service=auth", "✓ pass"),
+        ("phase=7A", "✕ fail"),
+        ("phase=7A&service=auth&branch=nowhere", "– no data"),
+        ("phase=7A&service=nosuch", "? unknown"),
+        ("phase=9Z", "? unknown"),
+    ],
+)
+def test_a_badge_says_how_a_service_stands_as_the_overview_does(demo_client: TestClient, asked: str, word: str) -> None:
+    answer = demo_client.get(f"/v1/badge.svg?{asked}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert f">{word}</text>" in answer.text
+    assert demo_client.get(f"/v1/badge.svg?{asked}&service=").status_code == 400, "an unset variable asks for nothing"
+
+
+def test_a_missed_objective_is_annotated_where_slo_yaml_asks_for_it(demo_client: TestClient) -> None:
+    run = demo_client.get("/v1/runs?service=event").json()[0]["id"]
+    (*_, told) = demo_client.get(f"/v1/runs/{run}/verdict?phase=7A&format=github").text.splitlines()[:2]
+    line = int(told.partition("line=")[2].partition(",")[0])
+    assert told.startswith("::error file=slo.yaml,line=")
+    assert "service: event" in demo.SLO.read_text().splitlines()[line - 1]
+
+
 def test_what_changed_is_asked_over_http(demo_client: TestClient, demo_desk: Desk) -> None:
     first, *_, last = [run for run in demo_desk.service.runs(limit=None) if run.test == "mobile-app-comprehensive"][
         ::-1

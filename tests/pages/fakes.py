@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import ConfigError, NotFound
+from data.model import Waiver
 from settings import Settings
 from slo.comparison import CompareView
 from slo.model import (
@@ -32,6 +33,7 @@ from slo.model import (
     Verdict,
     VerdictState,
 )
+from tests.answers import WAIVER
 from tests.pages import compared
 
 PHASES: Final = (
@@ -356,6 +358,7 @@ class FakeService:
 
     rows: tuple[ServiceRow, ...] = field(default_factory=morning_rows)
     views: dict[str, Measurement] = field(default_factory=lambda: {"81d0c4aa": BROKEN})
+    waivers: tuple[Waiver, ...] = ()
     phases: tuple[PhaseRef, ...] = PHASES
     config_error: str | None = None
 
@@ -402,7 +405,8 @@ class FakeService:
         """The run's view, or ``NotFound``."""
         run = self.run(run_id)
         chosen = self._phase(phase or (self.phases[1].id if self.phases else None))
-        return run_view(run, chosen.id if chosen else None, self.views.get(run_id, VALID))
+        view = run_view(run, chosen.id if chosen else None, self.views.get(run_id, VALID))
+        return replace(view, verdict=view.verdict and replace(view.verdict, waivers=self.waivers))
 
     def compare(self, run_id: str, before: str | None = None, phase: str | None = None) -> CompareView:
         """What changed against ``before``, or the last run of ``chat``; ``NotFound`` for either run or the phase."""
@@ -480,6 +484,7 @@ def desk_for(scenario: str) -> FakeDesk:
         "guarded": lambda: FakeService(rows=(), phases=()),
         "unconfigured": lambda: FakeService(phases=()),
         "hostile": lambda: FakeService(rows=hostile_rows()),
+        "waived": lambda: FakeService(waivers=(WAIVER,)),
         "misconfigured": lambda: FakeService(config_error="slo.yaml:14:59: `p(95) < 250` has no unit"),
     }
     token = "s3cret" if scenario == "guarded" else None

@@ -51,6 +51,15 @@ def test_a_pass_shows_every_objective_with_its_value_target_and_headroom(run_pag
     assert "Left open: coverage is for the gate." in text_of(page)
 
 
+def test_what_gates_overlook_is_told_and_the_verdict_stays(run_page: Open) -> None:
+    page = run_page("waived", run="7f3a91c2", phase="7A")
+    assert page.markdown[0].value == "#### :red-badge[✕ FAIL] event does not meet phase 7A"
+    told = "http_req_duration of shop is waived at gates until 2026-11-27 by kim: fixed in <b>2.15</b>"
+    assert f":orange-badge[! WAIVED] {told}" in text_of(page)
+    assert "\\<b\\>" in "".join(element.value for element in page.markdown)
+    assert "WAIVED" not in text_of(run_page("morning", run="7f3a91c2", phase="7A"))
+
+
 @pytest.mark.parametrize(
     ("run", "phase", "told"),
     [

@@ -19,6 +19,7 @@ from slo.model import (
     Verdict,
     VerdictState,
 )  # fmt: skip
+from tests.answers import WAIVER
 from tests.builders import START, finding, result
 
 RUN = RunRef(
@@ -48,6 +49,13 @@ def test_a_pass_shows_what_it_rests_on() -> None:
     (row,) = [line.split() for line in told.splitlines() if " MET " in line]
     assert " ".join(row) == "✓ MET shop http_req_duration p(95) < 250ms 132 ms 128–139 ms 1,234"
     assert "--all" not in told
+
+
+def test_a_waiver_is_told_with_the_verdict_that_it_does_not_change() -> None:
+    told = written(text.verdict(verdict("fail", result("missed", service="shop"), waivers=(WAIVER,))))
+    assert told.startswith("✕ FAIL  shop does not meet")
+    waived = "! WAIVED http_req_duration of shop is waived at gates until 2026-11-27 by kim: fixed in <b>2.15</b>"
+    assert waived in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

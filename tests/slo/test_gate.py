@@ -13,7 +13,9 @@ from data.errors import BadRequest, NotFound
 from data.facts import Fact
 from data.model import Decision, RunMeta, Waiver, WaiverRequest
 from data.store import Store
-from slo.gate import GateDecision
+from reports.answer import of_verdict
+from slo.gate import GateDecision, waivers_on
+from slo.model import Finding, Measurement
 from slo.service import ConfigSource, Service
 from tests.ingesting import Bench
 from tests.nights import Calls, Nights
@@ -401,3 +403,35 @@ def test_an_open_gate_needs_no_override(gate: Gate) -> None:
     gate.runs()
     with pytest.raises(BadRequest, match="nothing to override"):
         gate.lab.service.gate_override(gate.ask().id, "kim", "why not")
+
+
+def test_a_verdict_tells_what_gates_overlook_of_it_today_and_stays_what_it_is(gate: Gate) -> None:
+    run, other = gate.runs(a=Calls("a", ms=400))
+    service, until = gate.lab.service, datetime.now(UTC) + timedelta(days=7)
+    before = service.verdict(run, "7A")
+    assert (before.verdict, before.waivers) == ("fail", ())
+    asked = WaiverRequest("http_req_duration", "kim", "known", until, service="a")
+    one = service.waive(asked)
+    for elsewhere in (
+        replace(asked, service="b"), replace(asked, phase="1"), replace(asked, version="3.0"),
+        replace(asked, about="error_storm"),
+    ):  # fmt: skip
+        service.waive(elsewhere)
+    told = service.verdict(run, "7A")
+    assert replace(told, waivers=()) == before
+    assert told.waivers == (one,)
+    view = service.run_view(run, "7A").verdict
+    assert view is not None
+    assert view.waivers == (one,)
+    assert [waiver.service for waiver in service.verdict(other, "7A").waivers] == ["b"]
+    service.end_waiver(one.id)
+    assert service.verdict(run, "7A") == before, "it is not kept with the verdict"
+
+
+def test_a_waiver_for_one_service_is_told_with_a_finding_about_the_whole_run(gate: Gate) -> None:
+    verdict = gate.lab.service.verdict(gate.runs()[0], "7A")
+    found = Finding("truncated", "invalid", "the file ends early")
+    doubted = replace(verdict, measurement=Measurement("invalid", (found, replace(found, severity="info", code="i"))))
+    of = Waiver("truncated", "kim", "known", datetime.now(UTC), "a", id="w", created_at=datetime.now(UTC))
+    assert waivers_on(doubted, [of, replace(of, about="i"), replace(of, service="b")]) == (of,)
+    assert "waived at gates" in of_verdict(replace(doubted, waivers=(of,))).checks[0].reason
