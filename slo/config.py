@@ -26,6 +26,8 @@ __all__ = ["Baseline", "Config", "Objective", "Phase", "Regression", "ServiceInf
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
+_ADDED = ("relative", "targets", "warns", "score")
+"""What a slo.yaml could not always say: where it does not, its digest is the one that it always had."""
 
 
 def load_config(path: Path) -> Config:
@@ -70,7 +72,11 @@ def _decoded(content: bytes, name: str) -> str:
 def _digest(config: Config) -> str:
     """Hash what the file says, not where it says it: the first 16 hex digits of a SHA-256."""
     places = {"line", "column", "source", "digest"}
-    said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if name not in places})
+
+    def counts(name: str, value: object) -> bool:
+        return name not in places and not (name in _ADDED and value is None)
+
+    said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if counts(name, value)})
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
