@@ -22,7 +22,17 @@ from slo.source import ExpressionError, InvalidConfig, Source, quoted
 from slo.target import parse_quantity
 from slo.tree import MAX_BYTES, Leaf, Node, read_tree
 
-__all__ = ["Baseline", "Config", "Objective", "Phase", "Regression", "ServiceInfo", "load_config", "parse_config"]
+__all__ = [
+    "Baseline",
+    "Config",
+    "Objective",
+    "Phase",
+    "Regression",
+    "ServiceInfo",
+    "load_config",
+    "parse_config",
+    "read_text",
+]
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
@@ -32,6 +42,16 @@ _ADDED = ("relative", "targets", "warns", "score")
 
 def load_config(path: Path) -> Config:
     """Read a slo.yaml from disk; raises `NotFound` if there is none, else `InvalidConfig`."""
+    return parse_config(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a YAML file, no more of it than is needed to see that it is too large.
+
+    Raises:
+        NotFound: there is none.
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -39,7 +59,7 @@ def load_config(path: Path) -> Config:
         raise NotFound(f"there is no {path}", help="write one, or name yours with --slo") from None
     except OSError as error:
         raise ConfigError(f"{path}:1:1: the file cannot be read: {error.strerror}") from error
-    return parse_config(_decoded(content, str(path)), str(path))
+    return _decoded(content, str(path))
 
 
 def parse_config(text: str, source: str = "slo.yaml") -> Config:

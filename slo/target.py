@@ -171,9 +171,11 @@ class Target:
 
         Of two changes as well: of what was not below zero before. A change and a number cannot be told apart.
         """
-        if (self.stat, self.unit, self.relative, self.upper, self.lower) != (
-            other.stat, other.unit, other.relative, other.upper, other.lower,
-        ):  # fmt: skip
+        if (self.stat, self.unit, self.relative) != (other.stat, other.unit, other.relative):
+            return False
+        if self.op == "==":
+            return (other.upper or other.lower) and _COMPARE[other.op](self.threshold, other.threshold)
+        if (self.upper, self.lower) != (other.upper, other.lower):
             return False
         if self.threshold == other.threshold:
             return self.op in {"<", ">"} and other.op in {"<=", ">="}
