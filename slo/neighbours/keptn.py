@@ -137,12 +137,18 @@ def _measure(one: KeptnObjective, query: str | None) -> Measure:
         open_ = f"; write out {', '.join(f'`{name}`' for name in left)}, which Keptn fills in" if left else ""
         return Measure("last", "", promql=query, note=f"asked of Prometheus, in the unit of its query{open_}")
     known = _known(one.sli)
-    percents = [bound for bound in _bounds(one) if not bound.relative] if known and known.unit == "%" else []
-    if known is None or any(Decimal(bound.number) > _ALL_OF_IT for bound in percents):
+    if known is None or not _are_shares(one, known.unit):
         known = _custom(one.sli)
     if query is None:
         return known
     return replace(known, note=f"its query is not PromQL and not taken over; {known.note}")
+
+
+def _are_shares(one: KeptnObjective, unit: Unit) -> bool:
+    """May its numbers be shares, where its name says so? Above 100 %, they are counted otherwise."""
+    whole = {"%": _ALL_OF_IT, "ratio": 1}.get(unit)
+    numbers = [Decimal(bound.number) for bound in _bounds(one) if bound.relative != "share"]
+    return whole is None or all(number <= whole for number in numbers)
 
 
 def _known(name: str) -> Measure | None:

@@ -366,6 +366,14 @@ def test_an_sli_is_known_by_how_it_is_commonly_called(name: str, asked: str) -> 
     assert f"{found.sli} {found.asks.text}".replace("5.00%", "5%") == asked
 
 
+@pytest.mark.parametrize(
+    ("name", "criterion"), [("error_rate", "<101"), ("error_rate", "<+101"), ("error_ratio", "<2")]
+)
+def test_what_cannot_be_a_share_is_a_metric_of_its_own(name: str, criterion: str) -> None:
+    (found,) = objectives(imported(slo(asks(criterion, sli=name))))
+    assert (str(found.sli), found.target.text) == (name, f"value {criterion[0]} {criterion[1:]}")
+
+
 def test_two_names_for_the_same_are_two_objectives() -> None:
     first, second = objectives(imported(slo(asks("<5", sli="latency_p95"), asks("<9", sli="response_time_p95"))))
     assert (str(first.sli), str(second.sli)) == ("http_req_duration", "response_time_p95")
