@@ -20,6 +20,7 @@ import typer
 import logs
 from api.client import RemoteDesk
 from cli_gate import gate, override, waive, waivers
+from cli_notify import notify_app, telling_desk
 from cli_options import (
     AllOption,
     BranchOption,
@@ -61,6 +62,7 @@ app = typer.Typer(
 app.add_typer(slo_app, name="slo")
 app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
+app.add_typer(notify_app, name="notify")
 for command in (gate, override, waive, waivers):
     app.command()(command)
 
@@ -104,11 +106,13 @@ def ingest(  # one argument per option
     )
     meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said, known)
     names = [*files, *map(str, summary or [])]
-    with _uploads(names) as uploads, at_desk(server, slo) as desk, progress() as on_progress:
-        answer = desk.ingest(uploads, meta, on_progress)
-    show(answer, output, text.ingested(answer))
-    for note in answer.notes:
-        say(f"note: {note}")
+    with _uploads(names) as uploads, telling_desk(server, slo) as desk:
+        with progress() as on_progress:
+            answer = desk.ingest(uploads, meta, on_progress)
+        show(answer, output, text.ingested(answer))
+        for note in answer.notes:
+            say(f"note: {note}")
+        desk.judge_ahead(answer.run.id)
     if meta.phase and answer.verdict is None:
         raise typer.Exit(PhasegateError.exit_code)
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from cli_notify import telling_desk
 from cli_options import (
     AllOption,
     EnvironmentOption,
@@ -52,7 +53,7 @@ def gate(
     Judged are the newest runs of the version, one for each service that the phase asks about. The decision is kept.
     """
     plain = Format.json if output is GateFormat.json else Format.text
-    with at_desk(server, slo) as desk:
+    with telling_desk(server, slo) as desk:
         if listed:
             found = desk.service.gates()
             show(found, plain, gates.gates(found))
@@ -63,10 +64,10 @@ def gate(
             raise BadRequest("a gate is asked about a phase and a version", help="add --phase 7A --version 1.4.0")
         else:
             decision = desk.service.gate(phase, version, environment)
-    if output is GateFormat.markdown:
-        sys.stdout.write(gates.markdown(decision))
-    else:
-        show(decision, plain, gates.gate(decision, everything=everything))
+        if output is GateFormat.markdown:
+            sys.stdout.write(gates.markdown(decision))
+        else:
+            show(decision, plain, gates.gate(decision, everything=everything))
     raise typer.Exit(gates.exit_code(decision))
 
 

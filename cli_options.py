@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def at_desk(server: str | None, slo: Path | None = None) -> Iterator[AnyDesk]:
     settings = Settings.from_environment()
     if server and typed(slo, "PHASEGATE_SLO"):
         raise BadRequest(f"{server} judges by its own slo.yaml", help="leave out --slo, or --server (PHASEGATE_URL)")
-    desk: AnyDesk = RemoteDesk(server, settings.token) if server else Desk(Settings(settings.home, slo or settings.slo))
+    desk: AnyDesk = RemoteDesk(server, settings.token) if server else Desk(replace(settings, slo=slo or settings.slo))
     try:
         yield desk
     finally:

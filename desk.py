@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import socket
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 import demo
 from data.address import announce_server
-from data.errors import BadInput, BadRequest, Busy, NotFound, StoreError
+from data.errors import BadInput, BadRequest, Busy, NotFound, PhasegateError, StoreError
 from data.model import Decision
 from data.store import Store
 from ingest.service import Ingestor
 from ingest.spool import Spool
+from notify import Courier, probe
 from slo.model import IngestAnswer
 from slo.refs import run_ref
 from slo.service import ConfigSource, Service
@@ -29,8 +33,11 @@ if TYPE_CHECKING:
     from ingest.service import Upload
     from settings import Settings
     from slo.model import ConfigReport, RunRef
+    from slo.telling import Tried
 
     Progress = Callable[[str, float], None]
+
+_log = structlog.get_logger()
 
 
 class Desk:
@@ -46,7 +53,8 @@ class Desk:
         self._store = Store(settings.home)
         self._ingestor = Ingestor(self._store)
         self.spool = Spool(self._store.spool / "uploads", self._ingestor.limits.artefact_bytes)
-        self.service = Service(self._store, ConfigSource(settings.slo_paths))
+        self.service = Service(self._store, ConfigSource(settings.slo_paths), public_url=settings.public_url)
+        self.courier = Courier(self._store, self.service.receivers, os.environ)
 
     def close(self) -> None:
         """Release the store."""
@@ -61,13 +69,22 @@ class Desk:
         taken = self._ingestor.ingest(uploads, meta, on_progress)
         notes = list(taken.notes)
         verdict = None
-        if meta.phase is not None:
-            try:
+        try:
+            if meta.phase is not None:
                 verdict = self.service.verdict(taken.run.id, meta.phase)
-            except (BadInput, NotFound) as error:  # the run is stored; its judgement can be asked for again
-                notes.append(f"not judged: {error}")
-        measurement = verdict.measurement if verdict else self.service.measurement(taken.run.id)
+                self.service.tell(taken.run.id, meta.phase)
+            measurement = verdict.measurement if verdict else self.service.measurement(taken.run.id)
+        except (BadInput, NotFound) as error:  # the run is stored; its judgement can be asked for again
+            notes.append(f"not judged: {error}")
+            measurement = self.service.measurement(taken.run.id, by_defaults=True)
         return IngestAnswer(run_ref(taken.run), taken.created, measurement.findings, tuple(notes), verdict)
+
+    def judge_ahead(self, run_id: str) -> None:
+        """Judge a run by every phase, behind the back of who uploaded it: what goes wrong is for the log."""
+        try:
+            self.service.judge_ahead(run_id)
+        except PhasegateError as error:  # deleted meanwhile, or slo.yaml is wrong: whoever asks is told
+            _log.warning("not judged ahead", run=run_id, error=str(error))
 
     def delete(self, run_id: str, reason: str) -> RunRef:
         """Delete a run, by its id or the beginning of it, with all that was said of it; what it was.
@@ -101,6 +118,14 @@ class Desk:
                 raise BadRequest(f"run {decision.run_id} is not {' or '.join(sorted(undoes))}: nothing to take back")
         self._store.decide(decision)
         return decision
+
+    def notify_test(self) -> tuple[Tried, ...]:
+        """Send a test message to everyone whom slo.yaml names; what became of it. Takes at most 10 s.
+
+        Raises:
+            BadRequest: it names nobody.
+        """
+        return probe(self.service.receivers(), os.environ)
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Ingest the recorded runs of the demo and put its slo.yaml beside the store, unless one is there."""
@@ -174,13 +199,19 @@ _opened: list[Desk] = []
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Desk]:
-    """The desk of this process, for as long as it serves; pages reach it with :func:`current`."""
+    """The desk of this process, for as long as it serves; pages reach it with :func:`current`.
+
+    Meanwhile whoever is to be told of changes is told.
+    """
     desk = Desk(settings)
     _opened.append(desk)
+    desk.service.outbox.written = desk.courier.wake
+    desk.courier.start()
     try:
         yield desk
     finally:
         _opened.remove(desk)
+        desk.courier.stop()
         desk.close()
 
 

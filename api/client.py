@@ -17,6 +17,7 @@ from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
+from slo.telling import Notice, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -193,6 +194,10 @@ class RemoteService:
         """What gates decided, newest first."""
         return self._get(tuple[GateDecision, ...], "gates", limit=limit)
 
+    def notices(self, limit: int = 50) -> tuple[Notice, ...]:
+        """What became of messages about changes: those that wait or failed first."""
+        return self._get(tuple[Notice, ...], "notifications", limit=limit)
+
     def config_report(self) -> ConfigReport | None:
         """The slo.yaml that the server judges by."""
         response = self._connection.send("GET", "slo")
@@ -232,6 +237,9 @@ class RemoteDesk:
         body = _chunks(first.path, on_progress)
         return self._connection.ask(IngestAnswer, "POST", "runs", params=told, content=body)
 
+    def judge_ahead(self, run_id: str) -> None:
+        """The server does that by itself."""
+
     def delete(self, run_id: str, reason: str) -> RunRef:
         """Delete a run; what it was."""
         return self._connection.ask(RunRef, "DELETE", _path("runs", run_id), params={"reason": reason})
@@ -240,6 +248,10 @@ class RemoteDesk:
         """Decide what a run is to later ones, and say why."""
         told = {"kind": kind, "reason": reason}
         return self._connection.ask(Decision, "POST", _path("runs", run_id, "decisions"), params=told)
+
+    def notify_test(self) -> tuple[Tried, ...]:
+        """Have a test message sent to everyone whom the server's slo.yaml names."""
+        return self._connection.ask(tuple[Tried, ...], "POST", "notifications/test")
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Send the recorded runs of the demo; the server judges them by its own slo.yaml."""

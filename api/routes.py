@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -30,6 +30,7 @@ from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.gate import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
+from slo.telling import Notice, Tried
 
 GetDesk = Callable[[], Desk]
 
@@ -117,7 +118,8 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     )
     for questions in (_questions(get_desk), _gates(get_desk), _comparisons(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
-    api.include_router(_changes(get_desk), prefix="/v1", dependencies=[Depends(_bearer(token))])
+    for changes in (_changes(get_desk), _trials(get_desk)):
+        api.include_router(changes, prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTP_404_NOT_FOUND, _no_route)
@@ -158,6 +160,10 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     @router.get("/overview", summary="Which services are ready for a phase?")
     def overview(phase: _Text = None, environment: _Text = None, branch: _Text = None) -> Overview:
         return get_desk().service.overview(phase, environment, branch)
+
+    @router.get("/notifications", summary="What became of messages about changes, those that wait or failed first")
+    def notices(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> tuple[Notice, ...]:
+        return get_desk().service.notices(limit)
 
     @router.get("/slo", summary="The slo.yaml in force, in figures")
     def slo() -> ConfigReport | None:
@@ -251,7 +257,9 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         openapi_extra=_ANY_FILE,
         responses={200: {"model": IngestAnswer, "description": "The run was known"}},
     )
-    async def create(request: Request, response: Response, query: Annotated[_RunQuery, Query()]) -> IngestAnswer:
+    async def create(
+        request: Request, response: Response, query: Annotated[_RunQuery, Query()], later: BackgroundTasks
+    ) -> IngestAnswer:
         """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
         desk = get_desk()
         meta = query.meta()
@@ -266,6 +274,7 @@ def _changes(get_desk: GetDesk) -> APIRouter:
             body.path.unlink(missing_ok=True)
         if not answer.created:
             response.status_code = 200
+        later.add_task(desk.judge_ahead, answer.run.id)
         return answer
 
     @router.post("/runs/{run}/decisions", status_code=201, summary="Decide what a run is to later ones, and say why")
@@ -295,6 +304,17 @@ def _changes(get_desk: GetDesk) -> APIRouter:
     def delete(run: str, reason: _Text = None) -> RunRef:
         """The run that is no more, by its id or the beginning of it. ``reason`` is kept in the server's log."""
         return get_desk().delete(run, reason or "")
+
+    return router
+
+
+def _trials(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/notifications/test", summary="Send a test message to everyone whom slo.yaml names")
+    def notify_test() -> tuple[Tried, ...]:
+        """Waits for all of them, at most 10 s; ``problem`` says who was not told, and why."""
+        return get_desk().notify_test()
 
     return router
 

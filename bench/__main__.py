@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import detection, ingest, judging, serving
+from bench import detection, gate, ingest, judging, serving
 from bench.make_k6_file import GIB, RESULTS, k6_file
 
 QUICK_BYTES = 200_000_000
@@ -61,6 +61,12 @@ def _judging(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return asdict(found) | {"bars": found.bars}
 
 
+def _gate(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = gate.measure(console, options.results)
+    gate.show(found, console)
+    return asdict(found) | {"bars": found.bars}
+
+
 def _detection(_options: argparse.Namespace, console: Console) -> dict[str, Any]:
     found = detection.measure_folders()
     detection.show(found, console)
@@ -71,6 +77,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace, Console], dict[str, Any]]] =
     "ingest": _ingest,
     "serving": _serving,
     "judging": _judging,
+    "gate": _gate,
     "detection": _detection,
 }
 

@@ -89,6 +89,12 @@ waivers = _table(
     reason=sa.String, created_at=_time, expires_at=_time, ended_at=_time,
 )  # fmt: skip
 gate_overrides = _table("gate_overrides", gate_id=sa.String, by=sa.String, reason=sa.String, at=_time)
+notifications = _table(
+    "notifications",
+    id=sa.String, created_at=_time, receiver=sa.String, document=sa.String, state=sa.String, attempts=sa.Integer,
+    next_attempt_at=_time, last_error=sa.String,
+)  # fmt: skip
+told_states = _table("told_states", subject=sa.String, state=sa.String, at=_time)
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
 _BEGAN = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL

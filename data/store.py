@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from data import blocks, catalog, gates
+from data import blocks, catalog, gates, notices
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
 from data.samples import DuckDBSamples, SampleEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from data.catalog import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
     from data.gates import StoredGate
     from data.model import Decision, Override, Run, RunMeta, RunRecord, Waiver
+    from data.notices import StoredNotice
 
 SHORTEST_PREFIX = 4
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded")
@@ -293,6 +295,40 @@ class Store:
         """The slo.yaml with this digest, if something was judged by it."""
         with self._read() as connection:
             return catalog.read_config(connection, digest)
+
+    # -- who is told --------------------------------------------------------------------------------------------
+
+    def told(self, subjects: Collection[str]) -> dict[str, str]:
+        """The states that were told last, by subject."""
+        with self._read() as connection:
+            return notices.read_told(connection, subjects)
+
+    def tell(self, states: Mapping[str, str], messages: Sequence[StoredNotice], at: datetime) -> None:
+        """Keep states as told, and the messages that tell them, in one transaction: both or neither."""
+        with self._write() as connection:
+            notices.tell(connection, states, messages, at)
+
+    def due_notices(self, at: datetime) -> list[StoredNotice]:
+        """Messages that are to be sent by now, oldest first."""
+        with self._read() as connection:
+            return notices.due_notices(connection, at)
+
+    def next_notice_at(self) -> datetime | None:
+        """When the next message is to be sent; ``None`` where none waits."""
+        with self._read() as connection:
+            return notices.next_due(connection)
+
+    def settle_notices(self, tried: Sequence[StoredNotice]) -> None:
+        """Keep what became of attempts to send."""
+        if tried:
+            with self._write() as connection:
+                for one in tried:
+                    notices.settle(connection, one)
+
+    def notices(self, limit: int) -> list[StoredNotice]:
+        """Messages, those that wait or failed first."""
+        with self._read() as connection:
+            return notices.list_notices(connection, limit)
 
     # -- inside -------------------------------------------------------------------------------------------------
 

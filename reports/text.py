@@ -98,11 +98,12 @@ def overview(document: Overview) -> RenderableType:
     rows = (
         (
             GLYPHS[row.state], row.service, state_word(row.state), numbers.duration_ms(row.p95_ms),
-            numbers.ratio(row.failed_ratio), row.run.id if row.run else numbers.MISSING, row.reason,
+            (row.p95_target or numbers.MISSING).removeprefix("p(95) "), numbers.ratio(row.failed_ratio),
+            row.run.id if row.run else numbers.MISSING, row.reason,
         )
         for row in document.services
     )  # fmt: skip
-    evidence = table("|service|state|p95>|failed>|run|why", rows)
+    evidence = table("|service|state|p95>|target>|failed>|run|why", rows)
     return Group(headline(document.state, document.sentence), Text(), evidence)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from data.errors import ConfigError, NotFound
+from slo.notify_config import read_receivers
 from slo.phases import read_phases
 from slo.plan import Baseline, BaselinePhase, Config, Objective, Phase, Regression, ServiceInfo
 from slo.reader import Reader, optional
@@ -36,7 +37,7 @@ __all__ = [
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
-_ADDED = ("relative", "targets", "warns", "score")
+_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s")
 """What a slo.yaml could not always say: where it does not, its digest is the one that it always had."""
 
 
@@ -90,11 +91,11 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 def _digest(config: Config) -> str:
-    """Hash what the file says, not where it says it: the first 16 hex digits of a SHA-256."""
-    places = {"line", "column", "source", "digest"}
+    """Hash what the file asks, not where it says it nor who is told: the first 16 hex digits of a SHA-256."""
+    apart = {"line", "column", "source", "digest", "notify"}
 
     def counts(name: str, value: object) -> bool:
-        return name not in places and not (name in _ADDED and value is None)
+        return name not in apart and not (name in _ADDED and (value is None or value == ()))
 
     said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if counts(name, value)})
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -102,21 +103,24 @@ def _digest(config: Config) -> str:
 
 
 def _config(r: Reader, root: Node) -> Config | None:
-    top = r.table(root, "slo.yaml", required=("version", "phases"), optional=("services", "baseline", "regression"))
+    sections = ("services", "baseline", "regression", "notify")
+    top = r.table(root, "slo.yaml", required=("version", "phases"), optional=sections)
     if top is None:
         return None
     version = optional(top, "version", r.name)
     if version not in {"1", None}:
         r.note(top["version"], "bad-version", f"version {quoted(str(version))} is unknown", help="write `version: 1`")
     services = optional(top, "services", partial(_services, r))
+    phases = optional(top, "phases", partial(read_phases, r, services)) or ()
     return Config(
         version=1,
         services=services or {},
         baseline=optional(top, "baseline", partial(_baseline, r)) or Baseline(),
         regression=optional(top, "regression", partial(_regression, r)) or Regression(),
-        phases=optional(top, "phases", partial(read_phases, r, services)) or (),
+        phases=phases,
         digest="",
         source=r.source.name,
+        notify=optional(top, "notify", partial(read_receivers, r, services, phases)) or (),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from data.facts import said
@@ -17,6 +17,7 @@ from data.model import Override, Waiver
 from slo import numbers
 from slo.criterion import Answer
 from slo.findings import concerns, state_of
+from slo.kinds import demanded
 from slo.model import Verdict, VerdictState
 from slo.score import Part, best_score, outcome, score
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from slo.model import Comparison, ObjectiveResult, RunRef
     from slo.plan import Objective, Phase
 
-CheckKind = Literal["phase", "entry", "run", "measurement", "objective", "coverage", "score", "regression"]
+CheckKind = Literal[
+    "phase", "entry", "kind", "age", "run", "measurement", "objective", "coverage", "score", "regression"
+]
 CheckState = Literal["met", "at_risk", "missed", "unknown", "waived"]
 
 GATE_SCHEMA = 1
@@ -73,8 +76,9 @@ class GateEvidence:
     """All that a decision rests on: the verdicts of the newest runs, and the decisions about the phases before.
 
     ``runs`` maps a service (empty: the whole system) to the places in ``verdicts`` of those that speak for it: the
-    newest of each test that calls it. ``waivers`` are those that hold for this phase and version. It is kept with the
-    decision, and gives it again with slo.yaml (``config_digest``).
+    newest of each test and kind that calls it. ``waivers`` are those that hold for this phase and version, ``stale``
+    the runs that were older than the phase allows when it was asked. It is kept with the decision, and gives it again
+    with slo.yaml (``config_digest``).
     """
 
     question: GateQuestion
@@ -83,6 +87,7 @@ class GateEvidence:
     runs: dict[str, tuple[int, ...]]
     earlier: tuple[GateDecision, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     every = [_waived(check, evidence.waivers) for check in _objectives(evidence, phase)]
     asked = [check for check in every if check.state != "waived"]
     coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
-    checks = [*_earlier(evidence, phase), *_entries(evidence, phase)]
+    checks = [*_earlier(evidence, phase), *_entries(evidence, phase), *_kinds(evidence, phase), *_aged(evidence, phase)]
     checks += [*(_waived(check, evidence.waivers) for check in _measured(evidence)), *every]
     limits = [*_coverage(asked, phase), *_score(asked, phase)]
     checks += [*limits, *_regressions(evidence)]
@@ -135,7 +140,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
         if c.state in {"missed", "at_risk", "waived"} and not (c.kind == "objective" and c.state in counted)
     ]
     decision: VerdictState = "pass"
-    told = [c for c in checks if c.kind in {"phase", "entry", "coverage", "score"}] or checks
+    told = [c for c in checks if c.kind in {"phase", "entry", "kind", "coverage", "score"}] or checks
     if missed:
         decision, told = "fail", [*missed, *unknown]
     elif unknown:
@@ -239,6 +244,39 @@ def _entry(criterion: Criterion, verdicts: Sequence[Verdict]) -> tuple[Answer, t
 def _said(run: RunRef, name: str) -> str | None:
     """What a run says of a fact, as people write it."""
     return said(run.facts[name]) if name in run.facts else None
+
+
+def _kinds(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    """The kinds of run that the phase demands, for each service that it asks about."""
+    names = {kind.name: kind for kind in phase.runs}
+    for kind in phase.runs:
+        for service in services_of(phase):
+            if not kind.concerns(service):
+                continue
+            runs = [evidence.verdicts[place].run for place in evidence.runs.get(service or "", ())]
+            found = demanded(kind, runs, names, evidence.question.version)
+            yield GateCheck(
+                "kind", f"run of kind {kind.name}", "met" if found.met else "unknown", found.reason, service,
+                runs=found.runs, next_step=found.next_step,
+            )  # fmt: skip
+
+
+def services_of(phase: Phase) -> tuple[str | None, ...]:
+    """The services that a phase asks about (``None``: the whole system), in the order of its objectives."""
+    listed = [service for kind in phase.runs for service in kind.services]
+    return tuple(dict.fromkeys([*(objective.service for objective in phase.objectives), *listed]))
+
+
+def _aged(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    """A run that is older than the phase allows says what was so, not what is."""
+    for verdict in evidence.verdicts:
+        if verdict.run.id in evidence.stale:
+            of = numbers.timestamp(verdict.run.started_at or verdict.run.received_at)
+            yield GateCheck(
+                "age", f"run {verdict.run.id}", "unknown",
+                f"is from {of}; asked: not older than {numbers.lapse(timedelta(seconds=phase.max_age_s or 0))}",
+                verdict.run.service, runs=(verdict.run.id,), next_step="run the test again",
+            )  # fmt: skip
 
 
 def _measured(evidence: GateEvidence) -> Iterator[GateCheck]:

@@ -18,7 +18,8 @@ from slo.baseline import test_of
 from slo.config import parse_config
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
-from slo.gate import GateDecision, GateEvidence, GateQuestion, decide_gate
+from slo.gate import GateDecision, GateEvidence, GateQuestion, decide_gate, services_of
+from slo.kinds import kinds_of
 from slo.model import RULE_VERSION
 from slo.overview import tested
 from slo.refs import run_ref
@@ -185,18 +186,21 @@ class Gates:
         earlier = tuple(self._decide(replace(question, phase=name), asked, known) for name in phase.after)
         verdicts, speaking = self._speaking(phase, asked)
         waivers = tuple(one for one in asked.waivers if one.phase in {None, phase.id})
-        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers)
+        stale = self._stale(phase, verdicts)
+        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers, stale)
         decision = decide_gate(evidence, phase, _id_of(evidence), RULE_VERSION)
         known[phase.id] = self._keep(decision, evidence, asked)
         return known[phase.id]
 
     def _speaking(self, phase: Phase, asked: _Asked) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, ...]]]:
-        """The verdicts of the newest run of each test that calls a service which is asked about, and who is whose."""
-        newest = list({test_of(run): run for run in reversed(asked.runs)}.values())[::-1]
-        services = dict.fromkeys(objective.service for objective in phase.objectives)
+        """The verdicts of the newest run of each test and kind that calls a service asked about, and who is whose."""
+        alike: dict[object, Run] = {}
+        for run in asked.runs:  # newest first
+            alike.setdefault((test_of(run), kinds_of(run.meta.facts, phase.runs)), run)
+        newest = list(alike.values())
         speaks = {
             service or "": [run for run in newest if covers(run_ref(run), service, asked.tested[run.id])]
-            for service in services
+            for service in services_of(phase)
         }
         chosen = {run.id for runs in speaks.values() for run in runs}
         runs = [run for run in newest if run.id in chosen]
@@ -205,6 +209,14 @@ class Gates:
         return tuple(verdicts[run.id] for run in runs), {
             name: tuple(places[run.id] for run in found) for name, found in speaks.items() if found
         }
+
+    def _stale(self, phase: Phase, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+        """The runs that are older than the phase allows now; one whose age is not known is."""
+        if phase.max_age_s is None:
+            return ()
+        oldest = self._clock() - timedelta(seconds=phase.max_age_s)
+        times = {v.run.id: v.run.started_at or v.run.received_at for v in verdicts}
+        return tuple(run_id for run_id, at in times.items() if at is None or at < oldest)
 
     def _keep(self, decision: GateDecision, evidence: GateEvidence, asked: _Asked) -> GateDecision:
         """The decision as it is kept; one that rests on no run is no record of anything, and is not."""

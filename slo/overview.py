@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from data.catalog import StoredMeasurement, Test
     from data.model import Run
     from slo.config import Config, Phase
-    from slo.model import ObjectiveResult, RunRef, Verdict, VerdictState
+    from slo.model import Comparison, Finding, ObjectiveResult, RunRef, Verdict, VerdictState
 
 _WORST_FIRST = ("fail", "inconclusive", "warn", "no_data", "pass", None)
 _P95 = ("http_req_duration", "p(95)")
@@ -105,13 +105,9 @@ def assemble(
 
 def _about(service: str | None, verdict: Verdict | None) -> tuple[VerdictState | None, str, list[ObjectiveResult]]:
     """What a run's verdict says of one service alone, or of the system as a whole."""
-    if verdict is None:
-        return None, "", []
-    objectives = [o for o in verdict.objectives if o.service == service]
+    objectives, findings, comparisons = part_of(verdict, service) if verdict else ([], [], [])
     if not objectives:
         return None, "", []
-    findings = [f for f in verdict.measurement.findings if concerns(f, service)]
-    comparisons = [c for c in verdict.comparisons if c.service == service]
     state, reasons = decide(objectives, findings, comparisons)
     return state, reasons[0].removeprefix(f"{service} "), objectives
 
@@ -119,6 +115,15 @@ def _about(service: str | None, verdict: Verdict | None) -> tuple[VerdictState |
 def _target(result: ObjectiveResult) -> str | None:
     """The absolute target of a result; none where what is asked takes a baseline that is not there."""
     return result.decided_by or (result.target if result.target_value is not None else None)
+
+
+def part_of(verdict: Verdict, service: str | None) -> tuple[list[ObjectiveResult], list[Finding], list[Comparison]]:
+    """What of a run's verdict is about one service alone, or about the system as a whole."""
+    return (
+        [o for o in verdict.objectives if o.service == service],
+        [f for f in verdict.measurement.findings if concerns(f, service)],
+        [c for c in verdict.comparisons if c.service == service],
+    )
 
 
 def _p95_ms(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from slo.criterion import Criterion
+from slo.kinds import Load, RunKind, named, parse_duration, parse_kind
 from slo.plan import Objective, Phase, ScoreRule
 from slo.reader import Reader, optional, suggestion
 from slo.selector import Selector
 from slo.source import ExpressionError, quoted
-from slo.target import Target
+from slo.target import Target, parse_quantity
 from slo.targets import check_targets, read_targets
 from slo.tree import Leaf, Node
 
@@ -48,7 +49,7 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
         node,
         "a phase",
         required=("id", "objectives"),
-        optional=("title", "after", "entry", "coverage", "score", "rollback", "verification"),
+        optional=("title", "after", "entry", "runs", "max_age", "coverage", "score", "rollback", "verification"),
     )
     if fields is None:
         return None
@@ -67,6 +68,8 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
         score=optional(fields, "score", partial(_score, r)),
         rollback=optional(fields, "rollback", r.text),
         verification=tuple(step for step, _ in verification),
+        runs=optional(fields, "runs", partial(_kinds, r, services)) or (),
+        max_age_s=optional(fields, "max_age", r.expression(parse_duration)),
     )
     return _Draft(phase, fields["id"], after) if phase_id else None
 
@@ -138,6 +141,50 @@ def _cycles(after: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
                 yield [*steps[steps.index(following) :], following]
             elif following in after and following not in done:
                 path[following] = iter(after[following])
+
+
+def _kinds(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[RunKind, ...]:
+    """Read the kinds of run that a phase demands; one whose load is a share of another's names that other."""
+    kinds: dict[str, RunKind] = {}
+    references: list[tuple[str, Node]] = []
+    for item in r.items(node, what) or ():
+        fields = r.table(
+            item, "a kind of run", required=("kind",), optional=("where", "at_least", "load", "of", "services")
+        )
+        name = optional(fields, "kind", r.expression(parse_kind)) if fields else None
+        if fields is None or name is None:
+            continue
+        if name in kinds:
+            r.note(fields["kind"], "duplicate-kind", f"the kind {quoted(name)} is there already", help="keep one")
+        share = optional(fields, "load", r.expression(partial(parse_quantity, unit="ratio")))
+        of = optional(fields, "of", r.name)
+        if ("load" in fields) != ("of" in fields):
+            r.note(item, "load-of", "`load` and `of` belong together", help="write `load: 150%, of: sustained`")
+        if of is not None:
+            references.append((of, fields["of"]))
+        where = optional(fields, "where", partial(_where, r))
+        listed = optional(fields, "services", r.each(partial(_service, r, services))) or []
+        kinds[name] = RunKind(
+            name,
+            where if where is not None else named(name),
+            optional(fields, "at_least", r.expression(parse_duration)) or 0.0,
+            Load(share, of) if share and of else None,
+            tuple(dict.fromkeys(service for service, _ in listed)),
+        )
+    for of, place in references:
+        if of not in kinds:
+            help = suggestion(of, kinds, "kinds of run")
+            r.note(place, "unknown-kind", f"there is no kind of run {quoted(of)} in this phase", help=help)
+    return tuple(kinds.values())
+
+
+def _where(r: Reader, node: Node, what: str) -> tuple[Criterion, ...]:
+    """Read one criterion, or a list of them."""
+    read = r.expression(Criterion.parse)
+    found = [read(node, what)] if isinstance(node, Leaf) else [one for one, _ in r.each(read)(node, what) or ()]
+    if not found:
+        r.note(node, "empty", f"{what} is empty", help="""leave it out, or write `where: 'cache == "cold"'`""")
+    return tuple(criterion for criterion in found if criterion)
 
 
 def _objectives(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[Objective, ...]:

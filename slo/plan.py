@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from data.errors import NotFound
 from slo.alternatives import Alternatives
 from slo.criterion import Criterion
+from slo.kinds import RunKind
 from slo.selector import Selector
 from slo.target import Target
 
 BaselinePhase = Literal["any", "same", "previous"]
+ChangeKind = Literal["fail", "inconclusive", "recovered", "warn"]
+"""A change of state by what it comes to: of a fail or an inconclusive, back from one, or between pass and warn."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Phase:
     """A step of the release: entered when every phase in ``after`` passed and every ``entry`` criterion holds.
 
     ``coverage`` is the share of the objectives that has to be met, ``score`` what they have to come to by weight
-    (``None``: no such rule).
+    (``None``: no such rule). ``runs`` are kinds of run that have to be there; none that counts is older than
+    ``max_age_s`` (``None``: whatever its age).
     """
 
     id: str
@@ -109,12 +113,45 @@ class Phase:
     coverage: Target | None = None
     rollback: str | None = None
     verification: tuple[str, ...] = ()
+    runs: tuple[RunKind, ...] = ()
+    max_age_s: float | None = None
     score: ScoreRule | None = None
 
 
 @dataclass(frozen=True)
+class Receiver:
+    """Who is told of changes of state.
+
+    ``url_env`` names the variable that holds an apprise URL; or ``webhook`` is the address itself, and ``secret_env``
+    names the variable with the secret that signs what is sent there. Told are the kinds of change ``on``, of
+    ``services``, ``phases`` and ``branches`` (empty: of every service and gate, all phases, the baseline's branch).
+    """
+
+    url_env: str | None = None
+    webhook: str | None = None
+    secret_env: str | None = None
+    on: tuple[ChangeKind, ...] = get_args(ChangeKind)
+    services: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called wherever it is shown: never what the variable holds."""
+        return self.url_env or self.webhook or ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable without which it cannot be told."""
+        return self.url_env or self.secret_env or ""
+
+
+@dataclass(frozen=True)
 class Config:
-    """A whole slo.yaml. ``digest`` identifies what it says, whatever its layout; ``source`` is the name of the file."""
+    """A whole slo.yaml. ``digest`` identifies what it says, whatever its layout; ``source`` is the name of the file.
+
+    ``notify`` is not part of the digest: who is told does not change what is judged, and must not judge it again.
+    """
 
     version: int
     services: Mapping[str, ServiceInfo]
@@ -123,6 +160,7 @@ class Config:
     phases: tuple[Phase, ...]
     digest: str
     source: str
+    notify: tuple[Receiver, ...] = ()
 
     def phase(self, phase_id: str) -> Phase:
         """Return the phase with this id; raises `NotFound`, which names those there are."""

@@ -32,8 +32,8 @@ def phase_refs(config: Config | None) -> tuple[PhaseRef, ...]:
 def left_open(phases: Sequence[Phase]) -> list[str]:
     """What phases ask that the verdict on a single run does not take into account."""
     notes = []
-    if any(phase.entry or phase.after or phase.coverage for phase in phases):
-        notes.append("entry criteria, `after` and coverage are for `phasegate gate`: one run does not tell")
+    if any(phase.entry or phase.after or phase.coverage or phase.runs or phase.max_age_s for phase in phases):
+        notes.append("entry criteria, `after`, `runs` and coverage are for `phasegate gate`: one run does not tell")
     if any(phase.score for phase in phases):
         notes.append("the score is for `phasegate gate`: here every objective counts by itself")
     if any(objective.promql for phase in phases for objective in phase.objectives):

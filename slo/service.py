@@ -18,9 +18,10 @@ from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, RunView
+from slo.notices import Notices
 from slo.plan import Baseline
 from slo.refs import left_open, phase_refs, run_ref
-from slo.verdict import covers
+from slo.verdict import covers, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from slo.config import Config, Phase
     from slo.gate import GateDecision
     from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
+    from slo.plan import Receiver
+    from slo.telling import Notice
 
 HISTORY = 20
 """Runs of a service that the overview looks back on."""
@@ -87,12 +90,18 @@ class Service:
     """Questions to one store under one slo.yaml. Safe to ask from several threads."""
 
     def __init__(
-        self, store: Store, config: ConfigSource, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: Store,
+        config: ConfigSource,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        public_url: str | None = None,
     ) -> None:
+        """``public_url`` is where people reach the pages: what is told of changes links there."""
         self._store = store
         self._config = config
         self._judging = Judging(store, clock)
         self._gates = Gates(store, self._judging, clock)
+        self.outbox = Notices(store, self._judging, clock, public_url)
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
@@ -106,15 +115,24 @@ class Service:
         """One run by its id, or the beginning of it."""
         return run_ref(self._store.find_run(run_id))
 
-    def measurement(self, run_id: str) -> Measurement:
-        """Can this run be believed?"""
-        return self._find(self._store.find_run(run_id), self._config.load())
+    def measurement(self, run_id: str, *, by_defaults: bool = False) -> Measurement:
+        """Can this run be believed? ``by_defaults``: whatever slo.yaml says of baselines, or is wrong with it."""
+        return self._find(self._store.find_run(run_id), None if by_defaults else self._config.load())
 
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase (default: the one named at upload)? Answered from the store where it can be."""
         run = self._store.find_run(run_id)
         config = self._config.require()
         return self._verdicts([run], config, _phase_of(config, phase or run.meta.phase))[run.id]
+
+    def judge_ahead(self, run_id: str) -> None:
+        """Judge a run by every phase that asks something of it, so that gates and pages find that done."""
+        run, config = self._store.find_run(run_id), self._config.load()
+        if config is None:
+            return
+        for phase in config.phases:
+            if scope_of(run_ref(run), phase)[1]:
+                self._verdicts([run], config, phase)
 
     def run_view(self, run_id: str, phase: str | None = None) -> RunView:
         """Everything the Run page draws."""
@@ -254,7 +272,24 @@ class Service:
         if not version:
             raise BadRequest("a gate is asked about a version", help="name it: --version, or ?version=")
         config, text = self._config.in_force()
-        return self._gates.decide(GateQuestion(phase, version, environment), config, text)
+        with self.outbox.turn(config):
+            decision = self._gates.decide(GateQuestion(phase, version, environment), config, text)
+            self.outbox.after_gate(decision, config)
+        return decision
+
+    def tell(self, run_id: str, phase: str) -> None:
+        """Leave word in the outbox of what an upload, which was judged by a phase, has changed."""
+        config, text = self._config.in_force()
+        self.outbox.after_upload(run_id, phase, config, text)
+
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Who is told of changes, by the slo.yaml in force."""
+        config = self._config.load()
+        return config.notify if config else ()
+
+    def notices(self, limit: int = 50) -> tuple[Notice, ...]:
+        """What became of messages about changes: those that wait or failed first."""
+        return self.outbox.recent(limit)
 
     def gate_replay(self, decision_id: str) -> GateDecision:
         """A decision of a gate made again, from what it rested on."""

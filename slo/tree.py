@@ -79,12 +79,21 @@ Node = Leaf | Items | Table
 
 def read_tree(source: Source) -> Node | None:
     """Read the one document of a YAML text; ``None`` if there is nothing in it. Raises `InvalidConfig`."""
+    return next(iter(_read(source, several=False)), None)
+
+
+def read_documents(source: Source) -> list[Node]:
+    """Read all documents of a YAML text, those without content left out; raises `InvalidConfig`."""
+    return [tree for tree in _read(source, several=True) if not (isinstance(tree, Leaf) and tree.kind == "nothing")]
+
+
+def _read(source: Source, *, several: bool) -> list[Node]:
     if len(source.text.encode(errors="replace")) > MAX_BYTES:
         _refuse(source, 0, "too-large", f"the file is larger than {MAX_BYTES // 1024} KiB")
     if source.text.startswith("\N{BYTE ORDER MARK}"):
         _refuse(source, 0, "byte-order-mark", "the file starts with a byte order mark", "save it as UTF-8 without BOM")
     try:
-        return _Builder(source).document()
+        return _Builder(source).documents(several=several)
     except MarkedYAMLError as error:
         _refuse_yaml(source, error)
     except ReaderError as error:
@@ -116,16 +125,16 @@ class _Builder:
         self._source = source
         self._events: Iterator[Event] = YAML(typ="safe", pure=True).parse(source.text)
 
-    def document(self) -> Node | None:
-        tree = None
+    def documents(self, *, several: bool) -> list[Node]:
+        trees: list[Node] = []
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
-                if tree is not None:
+                if trees and not several:
                     self._refuse(event, "several-documents", "a second document starts here", "keep one per file")
                 if event.version or event.tags:
                     self._refuse(event, "directive", "`%YAML` and `%TAG` lines are not supported", "remove them")
-                tree = self._node(next(self._events), 1)
-        return tree
+                trees.append(self._node(next(self._events), 1))
+        return trees
 
     def _node(self, event: Event, depth: int) -> Node:
         self._check(event, depth)

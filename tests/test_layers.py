@@ -17,17 +17,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": set(),
     "logs": set(),
     "demo": {"settings", *VALUES},
-    "desk": {"data", "demo", "ingest", "settings", "slo"},
+    # Sends what waits in the outbox, to outside: it needs the rows, what they say, and no question.
+    "notify": {"data", "settings", "slo"},
+    "desk": {"data", "demo", "ingest", "notify", "settings", "slo"},
     "api": {"demo", "desk", "logs", "reports", "settings", "slo", *VALUES},
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
     "cli_options": {"api.client", "desk", "reports", "settings", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
-    "cli_gate": {"cli_options", "reports", "slo", *VALUES},
-    "cli_slo": {"cli_options", "reports", "settings", "slo", *VALUES},
+    "cli_notify": {"cli_options", "desk", "notify", "reports", "settings", "slo", *VALUES},
+    "cli_gate": {"cli_notify", "cli_options", "reports", "slo", *VALUES},
+    "cli_slo": {"cli_options", "notify", "reports", "settings", "slo", *VALUES},
     # `serve` leaves the server's address in the store, for whoever meets it locked.
     "cli": {
         "api.client",
         "cli_gate",
+        "cli_notify",
         "cli_options",
         "cli_runs",
         "cli_slo",
@@ -49,6 +53,7 @@ ONLY_IN: dict[str, set[str]] = {
     "duckdb_sqlalchemy": {"data"},
     # ingest reads k6 files with an in-memory DuckDB of its worker's own; the store's database is opened by data alone.
     "duckdb": {"data", "ingest"},
+    "apprise": {"notify"},
 }
 """Libraries that belong to one layer."""
 

@@ -13,6 +13,8 @@ from api.routes import create_api
 from desk import Desk
 from settings import Settings
 from slo.documents import to_json
+from slo.model import RULE_VERSION
+from slo.service import ConfigSource
 from tests.ingesting import Quick
 
 RUNS = demo.FOLDER / "runs"
@@ -54,6 +56,25 @@ def test_a_run_is_uploaded_as_the_body_and_judged(client: TestClient) -> None:
     assert client.get(f"/v1/runs/{run}/verdict").json() == answer["verdict"]
     again = client.post("/v1/runs?service=event", content=EVENT.read_bytes())
     assert (again.status_code, again.json()["created"], again.json()["run"]["id"]) == (200, False, run)
+
+
+def test_an_upload_is_judged_by_every_phase_behind_the_answer(client: TestClient, desk: Desk) -> None:
+    answer = client.post("/v1/runs?service=event", content=EVENT.read_bytes()).json()
+    assert answer["verdict"] is None, "no phase was named"
+    run, digest = answer["run"]["id"], desk.service.config_report()
+    assert digest
+    kept = {phase: desk._store.verdicts([run], phase, digest.digest, RULE_VERSION) for phase in ("1", "7A", "7B", "8")}
+    assert {phase for phase, found in kept.items() if found} == {"7A", "8"}, "those that ask something of it"
+
+
+def test_an_upload_succeeds_where_nothing_can_be_judged(client: TestClient, desk: Desk) -> None:
+    (desk.settings.home / "slo.yaml").write_text("version: 1\nphases: [")
+    desk.service._config = ConfigSource([desk.settings.home / "slo.yaml"])
+    with capture_logs() as logged:
+        answer = client.post("/v1/runs?service=event", content=EVENT.read_bytes())
+    assert (answer.status_code, desk.service.count()) == (201, 1)
+    assert answer.json()["notes"][0].startswith("not judged: ")
+    assert [entry["event"] for entry in logged if entry["log_level"] == "warning"] == ["not judged ahead"]
 
 
 def test_a_summary_comes_before_its_run(client: TestClient, desk: Desk) -> None:
@@ -319,3 +340,20 @@ def test_a_misspelt_parameter_of_a_question_is_an_error(demo_client: TestClient,
     answer = demo_client.get(f"/v1/{asked.format(run=run)}")
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == told
+
+
+def test_what_became_of_messages_is_listed_and_they_can_be_tried_out(tmp_path: Path) -> None:
+    slo = tmp_path / "slo.yaml"
+    slo.write_text(demo.SLO.read_text() + "\nnotify:\n  - {url_env: NOT_SET_AT_ALL}\n")
+    desk = Desk(Settings(tmp_path / "var", slo=slo))
+    desk._ingestor = Quick(desk._store)
+    with TestClient(create_api(lambda: desk, "token")) as http:
+        bearer = {"Authorization": "Bearer token"}
+        http.post("/v1/runs?service=event&phase=7A&branch=main", content=EVENT.read_bytes(), headers=bearer)
+        (waiting,) = http.get("/v1/notifications").json()
+        assert (waiting["receiver"], waiting["state"]) == ("NOT_SET_AT_ALL", "pending")
+        assert http.post("/v1/notifications/test").status_code == 401
+        assert http.post("/v1/notifications/test", headers=bearer).json() == [
+            {"receiver": "NOT_SET_AT_ALL", "problem": "NOT_SET_AT_ALL is not set"}
+        ]
+    desk.close()

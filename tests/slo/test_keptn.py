@@ -510,7 +510,7 @@ def test_the_command_says_what_keptn_says_of_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "no sources are named"),
+        ([], "one source can be imported"),
         (["--sli", FOLDER / "quickstart-sli.yaml"], "are for Keptn's slo.yaml"),
         (["--keptn", FOLDER / "carts.yaml", "--previous", FOLDER / "carts.yaml"], "held against --values"),
     ],
