@@ -19,6 +19,7 @@ from rich.text import Text
 from cli_options import FormatOption, PhaseOption, ServerOption, ServiceOption, SloOption, at_desk, given, typed
 from data.errors import BadRequest
 from notify import unset
+from reports import imported as checked
 from reports import text
 from reports.terminal import Format, say, show, write
 from settings import Settings
@@ -27,6 +28,8 @@ from slo.neighbours.draft import Imported
 from slo.neighbours.files import lines_of
 from slo.neighbours.k6 import HOW, import_k6, read_script
 from slo.neighbours.k6_export import as_js, as_json, differences, export_k6
+from slo.neighbours.keptn import import_keptn
+from slo.neighbours.keptn_check import Evaluation, check_import, read_evaluations
 from slo.neighbours.openslo import import_openslo
 from slo.service import report_on
 from slo.source import Source
@@ -122,6 +125,21 @@ def slo_import(
         list[Path] | None,
         typer.Option("--openslo", exists=True, help="A file of OpenSLO v1, or a folder of them; repeated."),
     ] = None,
+    keptn: Annotated[
+        Path | None, typer.Option("--keptn", exists=True, dir_okay=False, help="A slo.yaml of Keptn v1 quality gates.")
+    ] = None,
+    sli: Annotated[
+        Path | None,
+        typer.Option("--sli", exists=True, dir_okay=False, help="Keptn's sli.yaml: its PromQL is asked, not k6."),
+    ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option("--values", exists=True, dir_okay=False, help="SLI values: print what Keptn says of them."),
+    ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option("--previous", exists=True, dir_okay=False, help="The values before those, newest first."),
+    ] = None,
     phase: Annotated[str, typer.Option("--phase", help="Id of the phase to write.")] = "1",
     service: Annotated[
         str | None, typer.Option("--service", callback=given, help="Service of what names none itself.")
@@ -130,12 +148,28 @@ def slo_import(
         Path | None, typer.Option("--out", help="Write here, to a new file; else to standard output.")
     ] = None,
 ) -> None:
-    """Write a slo.yaml that asks what another tool asks; a note says what could not be taken over, or was assumed."""
+    """Write a slo.yaml that asks what another tool asks; a note says what could not be taken over, or was assumed.
+
+    With --values, prints what Keptn says of these SLI values and what the imported slo.yaml says instead.
+    """
     sources: dict[str, Callable[[], Imported] | None] = {
         "--k6": partial(_from_k6, k6, phase, service) if k6 else None,
         "--openslo": partial(_from_openslo, openslo, phase, service) if openslo else None,
+        "--keptn": partial(_from_keptn, keptn, sli, phase, service) if keptn else None,
     }
-    _hand_over(_only(sources)(), out)
+    if (sli or values) and not keptn:
+        raise BadRequest("--sli and --values are for Keptn's slo.yaml", help="name it with --keptn")
+    if previous and not values:
+        raise BadRequest("--previous is held against --values", help="name the values, too")
+    source = _only(sources)
+    if keptn and values:
+        now, *more = _evaluations(values) or [Evaluation()]
+        if more:
+            raise BadRequest(f"{values} holds several sets of values", help="name the earlier ones with --previous")
+        before = _evaluations(previous) if previous else []
+        write(checked.keptn(check_import(_source(keptn), now, before, service, _source(sli) if sli else None)))
+    if out or not values:
+        _hand_over(source(), out)
 
 
 def _only(sources: Mapping[str, Callable[[], Imported] | None]) -> Callable[[], Imported]:
@@ -152,7 +186,19 @@ def _from_k6(file: Path, phase: str, service: str | None) -> Imported:
 
 def _from_openslo(named: Sequence[Path], phase: str, service: str | None) -> Imported:
     files = [file for path in named for file in (_yaml_in(path) if path.is_dir() else [path])]
-    return import_openslo([Source(str(file), read_text(file)) for file in files], phase, service)
+    return import_openslo([_source(file) for file in files], phase, service)
+
+
+def _from_keptn(slo: Path, sli: Path | None, phase: str, service: str | None) -> Imported:
+    return import_keptn(_source(slo), phase, service, _source(sli) if sli else None)
+
+
+def _source(file: Path) -> Source:
+    return Source(str(file), read_text(file))
+
+
+def _evaluations(file: Path) -> list[Evaluation]:
+    return read_evaluations(file.read_bytes(), str(file))
 
 
 def _yaml_in(folder: Path) -> list[Path]:

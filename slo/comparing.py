@@ -122,7 +122,7 @@ def unfit_of(asked: Sequence[Asked], sides: Sides, findings: Sequence[Finding]) 
             unfit[one.sli.key] = f"not believably measured: {invalid.message}"
         elif measured and measured.problem:
             unfit[one.sli.key] = measured.problem
-        elif sides.baseline and all(_is_apart(one.sli, side) for side in sides.baseline):
+        elif sides.baseline and all(is_apart(one.sli, side) for side in sides.baseline):
             unfit[one.sli.key] = "other endpoints are called than before: those that both have are compared"
     return unfit
 
@@ -142,7 +142,7 @@ def outcome(comparisons: Sequence[Comparison]) -> Outcome:
     return "improved" if "improved" in states else "unchanged"
 
 
-def _is_apart(sli: Sli, side: Side) -> bool:
+def is_apart(sli: Sli, side: Side) -> bool:
     """Is an SLI about requests to several endpoints, and are they others in this run? Then it is of another mixture."""
     if not sli.selector.metric.startswith("http_") or any(tag == "name" for tag, _ in sli.selector.tags):
         return False
@@ -151,7 +151,7 @@ def _is_apart(sli: Sli, side: Side) -> bool:
 
 def _pair(one: Asked, sides: Sides) -> Pair:
     current, baseline = (
-        [None if _is_apart(one.sli, side) else side.measured.get(one.sli.key) for side in runs]
+        [None if is_apart(one.sli, side) else side.measured.get(one.sli.key) for side in runs]
         for runs in (sides.current, sides.baseline)
     )
     known = [measured for measured in (*current, *baseline) if measured and measured.value is not None]
@@ -238,9 +238,7 @@ def _with_failures(one: Comparison, found: Sequence[Comparison]) -> Comparison:
 
 
 def _used(one: Asked, sides: Sides) -> tuple[str, ...]:
-    return tuple(
-        side.run_id for side in sides.baseline if one.sli.key in side.measured and not _is_apart(one.sli, side)
-    )
+    return tuple(side.run_id for side in sides.baseline if one.sli.key in side.measured and not is_apart(one.sli, side))
 
 
 def _shows(change: Change, of: Comparison, rule: Regression) -> bool:

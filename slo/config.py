@@ -37,6 +37,8 @@ __all__ = [
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
+_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s")
+"""What a slo.yaml could not always say: where it does not, its digest is the one that it always had."""
 
 
 def load_config(path: Path) -> Config:
@@ -91,7 +93,11 @@ def _decoded(content: bytes, name: str) -> str:
 def _digest(config: Config) -> str:
     """Hash what the file asks, not where it says it nor who is told: the first 16 hex digits of a SHA-256."""
     apart = {"line", "column", "source", "digest", "notify"}
-    said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if name not in apart})
+
+    def counts(name: str, value: object) -> bool:
+        return name not in apart and not (name in _ADDED and (value is None or value == ()))
+
+    said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if counts(name, value)})
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -19,6 +19,7 @@ from slo.criterion import Answer
 from slo.findings import concerns, state_of
 from slo.kinds import demanded
 from slo.model import Verdict, VerdictState
+from slo.score import Part, best_score, outcome, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from slo.model import Comparison, ObjectiveResult, RunRef
     from slo.plan import Objective, Phase
 
-CheckKind = Literal["phase", "entry", "kind", "age", "run", "measurement", "objective", "coverage", "regression"]
+CheckKind = Literal[
+    "phase", "entry", "kind", "age", "run", "measurement", "objective", "coverage", "score", "regression"
+]
 CheckState = Literal["met", "at_risk", "missed", "unknown", "waived"]
 
 GATE_SCHEMA = 1
@@ -38,7 +41,6 @@ _ENTERED: dict[VerdictState, CheckState] = {
     "pass": "met", "warn": "at_risk", "fail": "missed", "inconclusive": "unknown",
 }  # fmt: skip
 _WORST_FIRST: tuple[CheckState, ...] = ("missed", "unknown", "at_risk", "waived", "met")
-_SCORES: dict[CheckState, float] = {"met": 1.0, "at_risk": 0.5, "missed": 0.0, "unknown": 0.0, "waived": 0.0}
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,22 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
     checks = [*_earlier(evidence, phase), *_entries(evidence, phase), *_kinds(evidence, phase), *_aged(evidence, phase)]
     checks += [*(_waived(check, evidence.waivers) for check in _measured(evidence)), *every]
-    checks += [*_coverage(asked, phase), *_regressions(evidence)]
-    enough = any(c.kind == "coverage" and c.state != "missed" for c in checks)
+    limits = [*_coverage(asked, phase), *_score(asked, phase)]
+    checks += [*limits, *_regressions(evidence)]
+    enough = bool(limits) and all(c.state != "missed" for c in limits)
+    # Whatever becomes of what is not known, a score that is sure is the same; coverage alone excuses nothing.
+    sure = phase.score is not None and all(c.state not in {"missed", "unknown"} for c in limits)
     missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
-    unknown = [c for c in checks if c.state == "unknown"]
-    weak = [c for c in checks if c.state in {"missed", "at_risk", "waived"}]
+    unknown = [c for c in checks if c.state == "unknown" and not (sure and c.kind == "objective")]
+    passed = any(c.kind == "score" and c.state == "met" for c in limits)  # objectives have had their say in it
+    counted = {"missed", "at_risk"} if passed else set()
+    weak = [
+        c
+        for c in checks
+        if c.state in {"missed", "at_risk", "waived"} and not (c.kind == "objective" and c.state in counted)
+    ]
     decision: VerdictState = "pass"
-    told = [c for c in checks if c.kind in {"phase", "entry", "kind", "coverage"}] or checks
+    told = [c for c in checks if c.kind in {"phase", "entry", "kind", "coverage", "score"}] or checks
     if missed:
         decision, told = "fail", [*missed, *unknown]
     elif unknown:
@@ -140,12 +151,11 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     elif weak:
         decision, told = "warn", weak
     steps = [c.next_step for c in told if c.next_step and decision != "pass"]
-    total = sum(c.weight for c in asked)
     return GateDecision(
         schema=GATE_SCHEMA, id=gate_id, question=evidence.question, title=phase.title, decision=decision,
         reasons=_reasons(told), next_steps=tuple(dict.fromkeys(steps)),
         checks=tuple(sorted(checks, key=lambda c: _WORST_FIRST.index(c.state))),
-        coverage=coverage, score=100 * sum(_SCORES[c.state] * c.weight for c in asked) / total if total else 0.0,
+        coverage=coverage, score=score(_parts(asked)),
         config_digest=evidence.config_digest, rule_version=rule_version,
         runs=tuple(dict.fromkeys(v.run.id for v in evidence.verdicts)),
         rollback=phase.rollback if decision == "fail" else None,
@@ -191,7 +201,7 @@ def waivers_on(verdict: Verdict, holding: Sequence[Waiver]) -> tuple[Waiver, ...
 
 
 def _is_covered(check: GateCheck) -> bool:
-    """Is it one of those of which the phase's coverage says how many may be missed? Key objectives may not."""
+    """Is it one of those of which the phase's coverage or score says how many may be missed? Key objectives may not."""
     return check.kind == "objective" and not check.key
 
 
@@ -339,7 +349,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
 
 
 def _same(result: ObjectiveResult, objective: Objective) -> bool:
-    asked = objective.service, str(objective.sli or objective.promql), objective.target.text, objective.include
+    asked = objective.service, str(objective.sli or objective.promql), objective.asks.text, objective.include
     return (result.service, result.sli, result.target, result.include) == asked
 
 
@@ -379,6 +389,28 @@ def _coverage(asked: Sequence[GateCheck], phase: Phase) -> Iterator[GateCheck]:
         f"{sure} of {numbers.things(len(asked), 'objective')} met ({numbers.ratio(sure / len(asked))}){open_}; "
         f"asked: {phase.coverage.text}",
     )  # fmt: skip
+
+
+def _score(asked: Sequence[GateCheck], phase: Phase) -> Iterator[GateCheck]:
+    """The objectives by weight; unknown where what is not known may change what they come to."""
+    rule, parts = phase.score, _parts(asked)
+    if rule is None:
+        return
+    if not asked:
+        yield GateCheck("score", "score", "unknown", "every objective is waived", next_step="end a waiver")
+        return
+    reached, best = score(parts), best_score(parts)
+    told = f"{reached:.4g}" if reached == best else f"{reached:.4g} to {best:.4g}, by what is not known,"
+    keys = [c for c in asked if c.key and c.state == "missed"]
+    missed = f", and {numbers.things(len(keys), 'key objective')} missed" if keys else ""
+    warned = "" if rule.warned is None else f", or {rule.warned:g} with a warning"
+    reason = f"{told} of 100{missed}; asked: {rule.passed:g}{warned}"
+    yield GateCheck("score", "score", outcome(parts, rule), reason)
+
+
+def _parts(asked: Sequence[GateCheck]) -> list[Part]:
+    """Objectives as the score counts them; those waived are not asked."""
+    return [Part(c.state, c.weight, c.key) for c in asked if c.state != "waived"]
 
 
 def _regressions(evidence: GateEvidence) -> Iterator[GateCheck]:

@@ -128,18 +128,20 @@ def _sli_history(seen: _Seen, rule: Regression, accepted: Collection[str]) -> Sl
         min_size=LEAST_SHARE if seen.is_share else rule.min_change_ratio,
     )
     last = shifts[-1] if shifts else None
+    # What is relative moves with the baseline: there is no line that a trend could reach.
+    target = objective.target if objective and not objective.target.relative else None
     history = SliHistory(
         sli=str(seen.asked.sli.selector),
         stat=seen.asked.sli.stat,
         unit=seen.unit,
         higher_is_worse=seen.asked.higher_is_worse,
-        target=objective.target.text if objective else None,
-        target_value=objective.target.threshold if objective else None,
+        target=objective.asks.text if objective else None,
+        target_value=target.threshold if target else None,
         sentence="",
         points=seen.points,
         shifts=shifts,
         open_shift=open_shift(shifts, accepted),
-        drift=find_drift(usable, objective.target, scale=scale, since=last) if objective else None,
+        drift=find_drift(usable, target, scale=scale, since=last) if target else None,
         flaky=find_flaky(seen.judged, shifts),
     )
     return replace(history, sentence=_sentence(history))

@@ -25,6 +25,7 @@ from slo.comparing import Side, Sides, compared, departure, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, measurement, state_of
+from slo.held import held_against
 from slo.model import RULE_VERSION, BaselineRef, Finding, Verdict
 from slo.objectives import judge
 from slo.plan import Baseline, Regression
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from data.model import Decision, Run, RunRecord
     from data.store import Store
     from slo.asked import Asked
-    from slo.config import Config, Phase
+    from slo.config import Config, Objective, Phase
+    from slo.held import Held
     from slo.model import Comparison, Measurement
     from slo.shape import Shape
     from slo.sli import Sli
@@ -99,7 +101,8 @@ class Judging:
         for objective in objectives:
             sli = of_objective(objective)
             metric = metrics.get(sli.selector.metric) if sli else None
-            results.append(judge(objective, measured[sli.key] if sli else None, metric, findings))
+            held = book.held(objective, sli, found) if sli else None
+            results.append(judge(objective, measured[sli.key] if sli else None, metric, findings, held))
         about = [f for f in findings if not results or any(concerns(f, r.service) for r in results)]
         verdict, reasons = decide(results, about, found.comparisons)
         return Verdict(
@@ -196,6 +199,13 @@ class Book:
         none = () if past.runs or not believed else (_no_baseline(past, self._rule),)
         doubts = [_named_in_doubt(past)] if doubted or (past.kind == "named" and past.left_out) else []
         return Judgement(record, past, measurement((*alone, *beside, *shifted, *none, *doubts)), comparisons)
+
+    def held(self, objective: Objective, sli: Sli, judged: Judgement) -> Held | None:
+        """What an objective's relative targets are held against; ``None`` where it has none."""
+        if not any(one.is_relative for one in (objective.asks, objective.warned) if one):
+            return None
+        shape = self.evidence.assess(judged.record.run).shape
+        return held_against(sli, judged.comparisons, self._sides(shape, judged.past.runs, [sli]))
 
     def _beside(self, run: Run, shape: Shape, past: Past) -> Sequence[Finding]:
         other = self.evidence.record(past.runs[0].run_id).run if past.kind == "named" else run

@@ -60,6 +60,8 @@ class ObjectiveResult:
     computed with ``ci_method``; ``margin`` is the share of the target that is left (negative: missed by that share).
     ``value_ok`` and ``n_ok`` are the same over requests that did not fail. ``proven``: the whole
     interval lies on the value's side of the target. ``include`` are parts of the run counted beside its load.
+    Where several or relative targets are asked, ``decided_by`` is the absolute one that ``target_value``, ``margin``
+    and ``proven`` are about; relative ones are held against ``baseline``, which is of ``baseline_runs``.
     """
 
     service: str | None
@@ -83,6 +85,9 @@ class ObjectiveResult:
     value_ok: float | None = None
     n_ok: int | None = None
     include: tuple[str, ...] = ()
+    decided_by: str | None = None
+    baseline: float | None = None
+    baseline_runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, get_args
 
 from slo import numbers
 from slo.findings import concerns, state_of
+from slo.held import Held
 from slo.model import ObjectiveResult
-from slo.target import TargetError
+from slo.target import TargetError, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from data.catalog import StoredMeasurement
     from data.model import Metric
+    from slo.alternatives import Alternatives
     from slo.config import Objective
     from slo.model import Finding
     from slo.target import Target
@@ -24,35 +26,59 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-9
 
 
+@dataclass(frozen=True)
+class _Ruling:
+    """Of one target or of several: whether it holds, whether beyond doubt, and the one that decides it.
+
+    ``target`` is absolute; ``asked`` as it is written.
+    """
+
+    asked: Target
+    target: Target
+    holds: bool
+    proven: bool
+    margin: float
+
+
 def judge(
-    objective: Objective, measured: StoredMeasurement | None, metric: Metric | None, findings: Sequence[Finding]
+    objective: Objective,
+    measured: StoredMeasurement | None,
+    metric: Metric | None,
+    findings: Sequence[Finding],
+    held: Held | None = None,
 ) -> ObjectiveResult:
     """The state of an objective. What was not measured, or not believably, is never met.
 
-    ``measured`` is in the metric's own unit; ``metric`` tells whether the target fits it.
+    ``measured`` is in the metric's own unit; ``metric`` tells whether the targets fit it; relative ones are held
+    against ``held``.
     """
-    target = objective.target
+    asks, main = objective.asks, objective.target
+    is_plain = asks.is_single and not main.relative
     blank = ObjectiveResult(
         include=objective.include,
-        service=objective.service, sli=_name(objective), target=target.text, state="no_data", reason="",
-        stat=target.stat, warn=objective.warn.text if objective.warn else None, key=objective.key,
-        weight=objective.weight,
-        target_value=target.threshold, unit=target.unit,
+        service=objective.service, sli=_name(objective), target=asks.text, state="no_data", reason="",
+        stat=main.stat, warn=objective.warned.text if objective.warned else None, key=objective.key,
+        weight=objective.weight, target_value=None if main.relative else main.threshold, unit=main.unit,
+        decided_by=None if is_plain or main.relative else main.text,
     )  # fmt: skip
     if measured is None:
         return replace(blank, reason="no Prometheus samples are stored for this run, so nothing was measured")
     if measured.value is None or not math.isfinite(measured.value):
         return replace(blank, reason=measured.problem or "nothing was measured")
     filled = _with_measurement(blank, measured)
-    if misfit := _misfit(target, metric, measured.unit):
-        return replace(filled, state="not_evaluable", reason=misfit)
-    if measured.problem:
-        return replace(filled, state="not_evaluable", reason=measured.problem)
+    misfit = next((why for one in asks if (why := _misfit(one, metric, measured.unit))), None)
+    if unfit := misfit or measured.problem:
+        return replace(filled, state="not_evaluable", reason=unfit)
     about = [finding for finding in findings if concerns(finding, objective.service)]
     if state_of(about) == "invalid":
         worst = next(finding for finding in about if finding.severity == "invalid")
         return replace(filled, state="not_evaluable", reason=f"not judged: {worst.message}")
-    return _compared(filled, objective)
+    known = Held()
+    if any(one.is_relative for one in (asks, objective.warned) if one):
+        known = held or known
+        unit = filled.unit or measured.unit
+        filled = replace(filled, unit=unit, baseline=known.value, baseline_runs=known.runs)
+    return _compared(filled, measured.value, objective, known)
 
 
 def _with_measurement(blank: ObjectiveResult, measured: StoredMeasurement) -> ObjectiveResult:
@@ -65,7 +91,7 @@ def _with_measurement(blank: ObjectiveResult, measured: StoredMeasurement) -> Ob
 
 def _misfit(target: Target, metric: Metric | None, unit: str) -> str | None:
     shares = {"ratio", "/s"}
-    if target.unit != unit and shares & {target.unit, unit}:
+    if target.relative != "share" and target.unit != unit and shares & {target.unit, unit}:
         return (
             f"the target does not fit the metric: it is in {target.unit or 'no unit'}, the metric in {unit or 'none'}"
         )
@@ -84,42 +110,98 @@ def _fewest(target: Target) -> int:
     return math.ceil(1 / allowed - _ROUNDING) if target.unit == "ratio" and allowed > 0 else 0
 
 
-def _compared(filled: ObjectiveResult, objective: Objective) -> ObjectiveResult:
-    target, value = objective.target, filled.value
-    if value is None:
-        return filled
-    holds = target.holds(value)
-    proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
+def _compared(filled: ObjectiveResult, value: float, objective: Objective, held: Held) -> ObjectiveResult:
+    asks = objective.asks
+    if asks.holds(value, held.value) is None:
+        return replace(filled, state="no_data", reason=_unheld(asks, filled, held))
+    found = _ruling(asks, filled, held)
+    target = found.target
     if filled.n < (fewest := _fewest(target)):
         reason = f"{filled.n:,} samples are too few for {target.text}: it takes {fewest:,}"
         return replace(filled, state="not_evaluable", reason=reason)
-    told, bound = numbers.distinct(value, target.threshold, target.unit)
-    judged = replace(filled, margin=target.margin(value), proven=proven)
-    if not holds:
-        doubt = "" if proven or not filled.ci else f"; its 95 % interval {_interval(filled)} reaches the target"
-        return replace(judged, state="missed", reason=f"{target.stat} = {told}, target {target.op} {bound}{doubt}")
-    if risk := _risk(filled, objective, proven=proven):
+    told, bound = numbers.distinct(value, target.threshold, filled.unit)
+    beside = _beside(found, filled, held)
+    judged = replace(filled, margin=target.margin(value), proven=found.proven, target_value=target.threshold)
+    if beside or not asks.is_single:
+        judged = replace(judged, decided_by=target.text)
+    if not found.holds:
+        doubt = "" if found.proven or not filled.ci else f"; its 95 % interval {_interval(filled)} reaches the target"
+        reason = f"{target.stat} = {told}, target {target.op} {bound}{beside}{doubt}"
+        return replace(judged, state="missed", reason=reason)
+    if risk := _risk(filled, objective, held, found):
         return replace(judged, state="at_risk", reason=risk)
-    return replace(judged, state="met", reason=f"{target.stat} = {told}, target {target.op} {bound}")
+    if objective.warned and objective.warned.holds(value, held.value) is None:
+        return replace(judged, state="no_data", reason=_unheld(objective.warned, filled, held))
+    return replace(judged, state="met", reason=f"{target.stat} = {told}, target {target.op} {bound}{beside}")
 
 
-def _risk(filled: ObjectiveResult, objective: Objective, *, proven: bool) -> str | None:
+def _ruling(asks: Alternatives, filled: ObjectiveResult, held: Held) -> _Ruling:
+    """What is asked as a whole, where that can be told: relative targets that cannot be held do not decide it.
+
+    Of several that all have to hold the one nearest to being missed decides, of alternatives the one best met.
+    """
+    alternatives = []
+    for every in asks.any_of:
+        each = [_one(target, filled, held) for target in every if not target.relative or held.value is not None]
+        broken = [one for one in each if not one.holds]
+        if len(each) < len(every) and not broken:
+            continue  # it could hold, or not: another one decides
+        worst = min(broken or each, key=lambda one: one.margin)
+        sure = any(one.proven for one in broken) if broken else all(one.proven for one in each)
+        alternatives.append(replace(worst, proven=sure))
+    best = max(alternatives, key=lambda one: (one.holds, one.holds and one.proven, one.margin))
+    return best if best.holds else replace(best, proven=all(one.proven for one in alternatives))
+
+
+def _one(asked: Target, filled: ObjectiveResult, held: Held) -> _Ruling:
+    target = asked if held.value is None else asked.against(held.value, _unit(filled))
+    value = filled.value or 0.0
+    holds = target.holds(value)
+    proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
+    margin = target.margin(value)
+    return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin)
+
+
+def _unit(filled: ObjectiveResult) -> Unit:
+    return next((unit for unit in get_args(Unit) if unit == filled.unit), "")
+
+
+def _risk(filled: ObjectiveResult, objective: Objective, held: Held, found: _Ruling) -> str | None:
     """Why a target that is met may be missed next time, if it may."""
-    target, warn, value = objective.target, objective.warn, filled.value or 0.0
-    told, bound = numbers.distinct(value, target.threshold, target.unit)
-    if filled.value_ok is not None and not target.holds(filled.value_ok):
-        without = numbers.value(filled.value_ok, target.unit)
+    target, warned, value = found.target, objective.warned, filled.value or 0.0
+    told, bound = numbers.distinct(value, target.threshold, filled.unit)
+    if filled.value_ok is not None and objective.asks.holds(filled.value_ok, held.value) is False:
+        without = numbers.value(filled.value_ok, filled.unit)
         return f"{target.stat} = {told} meets {target.op} {bound} only by failed requests: {without} without them"
-    if warn and not warn.holds(value):
-        told, bound = numbers.distinct(value, warn.threshold, warn.unit)
-        return f"{target.stat} = {told}, warned from {bound} on"
+    if warned and warned.holds(value, held.value) is False:
+        first = _ruling(warned, filled, held)
+        told, bound = numbers.distinct(value, first.target.threshold, filled.unit)
+        return f"{target.stat} = {told}, warned from {bound} on{_beside(first, filled, held)}"
     if filled.ci is None and (filled.unit == "ratio" or objective.target.percentile is not None):
         return f"{target.stat} = {told} meets {target.op} {bound}; how sure that is cannot be told from it"
     # No failure seen is no sign of risk, however few requests: the interval beside it says how much it proves.
     spotless = filled.unit == "ratio" and value in {0.0, 1.0}
-    if filled.ci and not proven and not spotless:
+    if filled.ci and not found.proven and not spotless:
         return f"{target.stat} = {told} meets {target.op} {bound}, but its 95 % interval is {_interval(filled)}"
     return None
+
+
+def _beside(found: _Ruling, filled: ObjectiveResult, held: Held) -> str:
+    """Where the number of a relative target comes from: `` (+10% against 228 ms in 6 runs)``."""
+    if not found.asked.relative:
+        return ""
+    by = found.asked.bound.removeprefix(found.asked.op).strip()
+    runs = numbers.things(len(held.runs), "run")
+    return f" ({by} against {numbers.value(held.value, filled.unit)} in {runs})"
+
+
+def _unheld(asks: Alternatives, filled: ObjectiveResult, held: Held) -> str:
+    told = numbers.value(filled.value, filled.unit)
+    return f"{asks.main.stat} = {told}, but whether that is {_bounds(asks)} cannot be told: {held.why}"
+
+
+def _bounds(asks: Alternatives) -> str:
+    return asks.text.removeprefix(asks.main.stat).strip()
 
 
 def _interval(result: ObjectiveResult) -> str:

@@ -55,7 +55,7 @@ def service_row(
         reason=reason,
         run=newest,
         p95_ms=_p95_ms(own, newest, service, verdict) if newest else None,
-        p95_target=next((o.target for o in objectives if (o.sli, o.stat) == _P95), None),
+        p95_target=next((_target(o) for o in objectives if (o.sli, o.stat) == _P95), None),
         failed_ratio=failed.value if failed else None,
         failed=failed.count if failed else None,
         requests=failed.n if failed else None,
@@ -110,6 +110,11 @@ def _about(service: str | None, verdict: Verdict | None) -> tuple[VerdictState |
         return None, "", []
     state, reasons = decide(objectives, findings, comparisons)
     return state, reasons[0].removeprefix(f"{service} "), objectives
+
+
+def _target(result: ObjectiveResult) -> str | None:
+    """The absolute target of a result; none where what is asked takes a baseline that is not there."""
+    return result.decided_by or (result.target if result.target_value is not None else None)
 
 
 def part_of(verdict: Verdict, service: str | None) -> tuple[list[ObjectiveResult], list[Finding], list[Comparison]]:

@@ -8,18 +8,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from data.k6_metrics import BUILT_IN
 from slo.criterion import Criterion
 from slo.kinds import Load, RunKind, named, parse_duration, parse_kind
-from slo.plan import Objective, Phase
+from slo.plan import Objective, Phase, ScoreRule
 from slo.reader import Reader, optional, suggestion
 from slo.selector import Selector
 from slo.source import ExpressionError, quoted
-from slo.target import Target, TargetError, parse_quantity
+from slo.target import Target, parse_quantity
+from slo.targets import check_targets, read_targets
 from slo.tree import Leaf, Node
 
 _PHASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _PARTS = ("setup", "teardown")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%?")
+_WHOLE = 100.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
         node,
         "a phase",
         required=("id", "objectives"),
-        optional=("title", "after", "entry", "runs", "max_age", "coverage", "rollback", "verification"),
+        optional=("title", "after", "entry", "runs", "max_age", "coverage", "score", "rollback", "verification"),
     )
     if fields is None:
         return None
@@ -63,12 +65,31 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
         after=tuple(dict.fromkeys(name for name, _ in after)),
         entry=tuple(criterion for criterion, _ in entry),
         coverage=optional(fields, "coverage", r.expression(Target.parse_coverage)),
+        score=optional(fields, "score", partial(_score, r)),
         rollback=optional(fields, "rollback", r.text),
         verification=tuple(step for step, _ in verification),
         runs=optional(fields, "runs", partial(_kinds, r, services)) or (),
         max_age_s=optional(fields, "max_age", r.expression(parse_duration)),
     )
     return _Draft(phase, fields["id"], after) if phase_id else None
+
+
+def _score(r: Reader, node: Node, what: str) -> ScoreRule | None:
+    """Read ``{pass: 90, warn: 75}``, in per cent."""
+    fields = r.table(node, what, required=("pass",), optional=("warn",)) or {}
+    least, warned = (optional(fields, key, r.expression(_percent)) for key in ("pass", "warn"))
+    if least is not None and warned is not None and warned > least:
+        help = "from `warn` on it is a warning, from `pass` on a pass"
+        r.note(fields["warn"], "bad-score", "`warn` is above `pass`", help=help)
+    return None if least is None else ScoreRule(least, warned)
+
+
+def _percent(text: str) -> float:
+    number = _PERCENT.fullmatch(text)
+    if not number or float(number[1]) > _WHOLE:
+        help = "write `score: {pass: 90, warn: 75}`, in per cent"
+        raise ExpressionError("bad-score", f"{quoted(text)} is not a score", (0, len(text)), help=help)
+    return float(number[1])
 
 
 def _phase_id(text: str) -> str:
@@ -202,18 +223,20 @@ def _objective(r: Reader, services: Collection[str] | None, node: Node) -> Objec
     service = optional(fields, "service", partial(_service, r, services))
     sli = optional(fields, "sli", r.expression(Selector.parse))
     promql = optional(fields, "promql", r.text)
-    target = optional(fields, "target", r.expression(Target.parse))
-    warn = optional(fields, "warn", r.expression(Target.parse))
+    target = optional(fields, "target", partial(read_targets, r))
+    warn = optional(fields, "warn", partial(read_targets, r))
     key = optional(fields, "key", r.boolean)
     weight = optional(fields, "weight", partial(_weight, r))
     include = optional(fields, "include", partial(_include, r))
     if target is None or (sli is None) == (promql is None):
         return None
-    _check_targets(r, fields, sli, target, warn)
+    check_targets(r, fields, sli, target, warn)
     line, column = r.source.place(node.start)
     return Objective(
-        service, sli, promql, target, warn, key or False, weight or 1.0, include or (), line=line, column=column
-    )
+        service, sli, promql, target.main, warn.main if warn else None, key or False, weight or 1.0, include or (),
+        line=line, column=column, targets=None if target.is_single else target,
+        warns=None if warn is None or warn.is_single else warn,
+    )  # fmt: skip
 
 
 def _service(r: Reader, services: Collection[str] | None, node: Node, what: str) -> str | None:
@@ -243,26 +266,3 @@ def _part(text: str) -> str:
         message = f"{quoted(text)} is not a part of a run"
         raise ExpressionError("bad-include", message, (0, len(text)), help=suggestion(text, _PARTS, "parts"))
     return text
-
-
-def _check_targets(
-    r: Reader, fields: Mapping[str, Node], sli: Selector | None, target: Target, warn: Target | None
-) -> None:
-    """Check that the statistic and its unit fit the metric, and that ``warn`` warns before the target is missed."""
-    try:
-        _check_fits(sli, target)
-    except TargetError as error:
-        r.note_expression(fields["target"], error)
-    if warn and not warn.is_stricter_than(target):
-        message = f"{quoted(warn.text)} is not stricter than {quoted(target.text)}"
-        help = "a warning comes before the target is missed: same statistic and unit, harder to meet"
-        r.note(fields["warn"], "warn-not-stricter", message, help=help)
-
-
-def _check_fits(sli: Selector | None, target: Target) -> None:
-    if sli is None:
-        target.check_fits_promql()
-    elif sli.metric in BUILT_IN:
-        target.check_fits(*BUILT_IN[sli.metric])
-    else:
-        target.check_fits_some_metric()

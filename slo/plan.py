@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from data.errors import NotFound
+from slo.alternatives import Alternatives
 from slo.criterion import Criterion
 from slo.kinds import RunKind
 from slo.selector import Selector
@@ -58,6 +59,9 @@ class Objective:
     Exactly one of the two is set. ``warn`` is a stricter target; missing only that is a warning. ``include`` names the
     parts of a run that are counted although they are not load: ``setup``, ``teardown``. ``line`` and ``column`` say
     where it is written.
+
+    Where more than one target is asked, ``targets`` and ``warns`` have them all, and ``target`` and ``warn`` the one
+    that stands for them; :attr:`asks` and :attr:`warned` are all of them in any case.
     """
 
     service: str | None
@@ -70,14 +74,35 @@ class Objective:
     include: tuple[str, ...] = ()
     line: int = 0
     column: int = 0
+    targets: Alternatives | None = None
+    warns: Alternatives | None = None
+
+    @property
+    def asks(self) -> Alternatives:
+        """What has to hold."""
+        return self.targets or Alternatives(((self.target,),))
+
+    @property
+    def warned(self) -> Alternatives | None:
+        """What has to hold for it not to be at risk."""
+        return self.warns or (Alternatives(((self.warn,),)) if self.warn else None)
+
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """How high the score of a phase has to be, out of 100: to pass, and to pass with a warning (``None``: never)."""
+
+    passed: float
+    warned: float | None = None
 
 
 @dataclass(frozen=True)
 class Phase:
     """A step of the release: entered when every phase in ``after`` passed and every ``entry`` criterion holds.
 
-    ``coverage`` is the share of the objectives that has to be met (``None``: no such rule). ``runs`` are kinds of run
-    that have to be there; none that counts is older than ``max_age_s`` (``None``: whatever its age).
+    ``coverage`` is the share of the objectives that has to be met, ``score`` what they have to come to by weight
+    (``None``: no such rule). ``runs`` are kinds of run that have to be there; none that counts is older than
+    ``max_age_s`` (``None``: whatever its age).
     """
 
     id: str
@@ -90,6 +115,7 @@ class Phase:
     verification: tuple[str, ...] = ()
     runs: tuple[RunKind, ...] = ()
     max_age_s: float | None = None
+    score: ScoreRule | None = None
 
 
 @dataclass(frozen=True)

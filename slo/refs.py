@@ -34,6 +34,8 @@ def left_open(phases: Sequence[Phase]) -> list[str]:
     notes = []
     if any(phase.entry or phase.after or phase.coverage or phase.runs or phase.max_age_s for phase in phases):
         notes.append("entry criteria, `after`, `runs` and coverage are for `phasegate gate`: one run does not tell")
+    if any(phase.score for phase in phases):
+        notes.append("the score is for `phasegate gate`: here every objective counts by itself")
     if any(objective.promql for phase in phases for objective in phase.objectives):
         notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from data.k6_metrics import BUILT_IN
 from slo.selector import Selector
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ def of_objective(objective: Objective) -> Sli | None:
         return None
     target = objective.target
     percentile = 0.5 if target.stat == "med" else target.percentile
-    return Sli(objective.service, objective.sli, target.stat, percentile, objective.include, target.unit == "/s")
+    per_second = any(one.unit == "/s" for one in objective.asks) or _is_counted(objective.sli.metric, target.stat)
+    return Sli(objective.service, objective.sli, target.stat, percentile, objective.include, per_second)
+
+
+def _is_counted(metric: str, stat: str) -> bool:
+    """Is it a counter's rate? A relative target has no unit that would tell."""
+    return stat == "rate" and metric in BUILT_IN and BUILT_IN[metric][0] == "counter"
 
 
 def standard(services: Iterable[str]) -> Iterator[Sli]:

@@ -1,6 +1,7 @@
-"""Targets: ``p(95) < 250ms``, ``rate < 1%``, ``count > 100``: k6's threshold grammar, with units.
+"""Targets: ``p(95) < 250ms``, ``rate < 1%``, ``p(95) <= +10%``: k6's threshold grammar, with units and changes.
 
-k6 compares plain numbers, and a reader has to know that times are milliseconds and rates are shares of one. Here the
+A sign makes a target relative: to what was measured before, which it is resolved with before anything is judged. k6
+compares plain numbers, and a reader has to know that times are milliseconds and rates are shares of one. Here the
 unit is written down and checked against the metric, so that ``p(95) < 0.25`` cannot mean a quarter of a millisecond.
 """
 
@@ -10,7 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -18,6 +19,7 @@ from data.model import MetricContains, MetricKind
 from slo.source import ExpressionError, quoted
 
 Unit = Literal["ms", "ratio", "B", "/s", ""]
+Relative = Literal["share", "offset"]
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -33,6 +35,7 @@ _UNITS: dict[str, tuple[Unit, Decimal]] = {
     "ms": ("ms", Decimal(1)),
     "s": ("ms", Decimal(1000)),
     "%": ("ratio", Decimal("0.01")),
+    "points": ("ratio", Decimal("0.01")),
     "B": ("B", Decimal(1)),
     "KiB": ("B", Decimal(1024)),
     "MiB": ("B", Decimal(1024**2)),
@@ -68,6 +71,8 @@ _STAT = re.compile(r"\s*(?P<stat>[A-Za-z_][A-Za-z0-9_]*(?:\([^()]*\))?)")
 _PERCENTILE = re.compile(r"p\(\s*(?P<percent>[0-9]{1,3}(?:\.[0-9]{1,9})?)\s*\)")
 _OPERATOR = re.compile(r"\s*(?P<op>[<>=!]+)")
 _NUMBER = re.compile(r"\s*(?P<number>[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)")
+_NEGATIVE = re.compile(r"\s*\(\s*(?P<number>-[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*\)")
+"""A number below zero that is meant as it stands: without the parentheses its sign would make it a change."""
 
 # As many digits as a double can tell apart, and no exponent that could overflow.
 _SANE_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][+-]?[0-9]{1,2})?")
@@ -82,7 +87,8 @@ class Target:
     """A statistic, an operator and a threshold in the base unit (ms, ratio 0..1, bytes, per second, or none).
 
     ``stat`` is the canonical name (``p(95)``), ``percentile`` its share of one; ``text`` is the target as written, with
-    its blanks in order.
+    its blanks in order. ``relative``: the threshold is a change of what was measured before, as a ``share`` of it (0.1:
+    10 % more, whatever the unit, so ``unit`` is empty) or an ``offset`` in the unit; only :meth:`against` it is judged.
     """
 
     stat: str
@@ -91,24 +97,25 @@ class Target:
     threshold: float
     unit: Unit
     text: str
+    relative: Relative | None = None
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """Read ``p(95) < 250ms``; raises `TargetError`."""
+        """Read ``p(95) < 250ms`` or ``p(95) <= +10%``; raises `TargetError`."""
         match = _STAT.match(text)
         if not match:
             raise _error("a target starts with a statistic", text, help="write `p(95) < 250ms` or `rate < 1%`")
         stat, percentile = _statistic(match)
-        op, threshold, unit, bound = _bound(text, match.end())
-        if stat == "rate" and not unit and threshold < 1:
+        op, threshold, unit, bound, relative = _bound(text, match.end())
+        if stat == "rate" and not unit and threshold < 1 and relative != "share":
             unit = "ratio"  # k6's own `rate < 0.01`; a number per second always has its unit
-        return cls(stat, percentile, op, threshold, unit, f"{stat} {bound}")
+        return cls(stat, percentile, op, threshold, unit, f"{stat} {bound}", relative)
 
     @classmethod
     def parse_coverage(cls, text: str) -> Target:
         """Read ``>= 85%``: the share of a phase's objectives that has to be met; raises `TargetError`."""
         target = cls("coverage", None, *_bound(text, 0))
-        if not target.lower or target.unit != "ratio" or target.threshold > 1:
+        if not target.lower or target.unit != "ratio" or target.threshold > 1 or target.relative:
             raise TargetError(
                 "bad-coverage",
                 f"{quoted(target.text)} is not a coverage",
@@ -116,6 +123,24 @@ class Target:
                 help="write `>= 85%`: at least this share of the objectives is met",
             )
         return target
+
+    def against(self, baseline: float, unit: Unit | None = None) -> Target:
+        """The absolute target beside what was measured before, in its ``unit``; an absolute one is as it was.
+
+        Decimal arithmetic: +10 % of 10 is 11, and a value of 11 is not above it.
+        """
+        if self.relative is None:
+            return self
+        before, by = Decimal(str(baseline)), Decimal(str(self.threshold))
+        threshold = float(before * (1 + by) if self.relative == "share" else before + by)
+        known: Unit = self.unit or unit or ""
+        text = f"{self.stat} {self.op} {_told(threshold, known)}"
+        return replace(self, threshold=threshold, unit=known, text=text, relative=None)
+
+    @property
+    def bound(self) -> str:
+        """The target without its statistic: ``<= +10%``."""
+        return self.text.removeprefix(self.stat).strip()
 
     def holds(self, value: float) -> bool:
         """Say whether ``value``, in the base unit, meets the target; nothing that is not a finite number ever does."""
@@ -142,8 +167,15 @@ class Target:
         return left / abs(self.threshold)
 
     def is_stricter_than(self, other: Target) -> bool:
-        """Say whether this asks more than ``other``, of the same statistic in the same unit."""
-        if (self.stat, self.unit, self.upper, self.lower) != (other.stat, other.unit, other.upper, other.lower):
+        """Say whether this asks more than ``other``, of the same statistic in the same unit.
+
+        Of two changes as well: of what was not below zero before. A change and a number cannot be told apart.
+        """
+        if (self.stat, self.unit, self.relative) != (other.stat, other.unit, other.relative):
+            return False
+        if self.op == "==":
+            return (other.upper or other.lower) and _COMPARE[other.op](self.threshold, other.threshold)
+        if (self.upper, self.lower) != (other.upper, other.lower):
             return False
         if self.threshold == other.threshold:
             return self.op in {"<", ">"} and other.op in {"<=", ">="}
@@ -176,6 +208,8 @@ class Target:
     def _misfit(self, kind: MetricKind, contains: MetricContains) -> TargetError | None:
         if self._family not in _K6_STATS[kind]:
             return self._stat_misfit(f"a {kind} has no", _K6_STATS[kind])
+        if self.relative == "share":
+            return None
         if kind == "rate":
             return self._share_misfit()
         expected: Unit = "/s" if self.stat == "rate" else _unit_of(contains)
@@ -213,7 +247,7 @@ class Target:
             )
         if self.unit != "ratio":
             return self._unit_misfit("ratio")
-        if not 0 <= self.threshold <= 1:
+        if not (-1 if self.relative else 0) <= self.threshold <= 1:
             message = f"{quoted(self.text)} asks for a share that cannot be"
             return TargetError("unit-misfit", message, (0, len(self.text)), help="a rate is between 0% and 100%")
         return None
@@ -262,25 +296,45 @@ def _statistic(match: re.Match[str]) -> tuple[str, float | None]:
     raise _error(f"unknown statistic {quoted(stat)}", stat, offset, help=f"statistics: {', '.join(_STATS)}")
 
 
-def _bound(text: str, start: int) -> tuple[str, float, Unit, str]:
-    """Read ``< 250ms`` from ``start`` on; return operator, threshold in the base unit, base unit, and the tidy text."""
+def _bound(text: str, start: int) -> tuple[str, float, Unit, str, Relative | None]:
+    """Read ``< 250ms`` from ``start`` on.
+
+    Return operator, threshold in the base unit, base unit, the tidy text, and how it is relative.
+    """
     op = _OPERATOR.match(text, start)
     # k6 takes JavaScript's `===`; it compares numbers, so the two are the same.
     canonical = op["op"].replace("===", "==") if op else ""
     if not op or canonical not in _COMPARE:
         rest = op["op"] if op else text[start:].strip()
         raise _error("a comparison is expected here", rest, text.find(rest, start), help="one of < <= > >= == !=")
-    number = _NUMBER.match(text, op.end())
+    negative = _NEGATIVE.match(text, op.end())
+    number = negative or _NUMBER.match(text, op.end())
     if not number:
         rest = text[op.end() :].strip()
-        help = "write it with its unit: 250ms, 1%, 50/s"
+        help = "write it with its unit: 250ms, 1%, 50/s; a change with its sign: +10%, -5%, +15ms"
         raise _error("a number is expected here", rest, text.find(rest, op.end()), help=help)
-    value, unit, unit_text = _quantity(text, number)
-    return canonical, value, unit, f"{op['op']} {number['number']}{unit_text}"
+    digits = number["number"]
+    signed = digits[0] in "+-" and not negative
+    value, unit, unit_text = _quantity(text, number, signed=signed)
+    told = f"({digits})" if negative else digits
+    tidy = f"{op['op']} {told}{' ' * (unit_text == 'points')}{unit_text}"
+    if not signed:
+        return canonical, value, unit, tidy, None
+    return (canonical, value, "", tidy, "share") if unit_text == "%" else (canonical, value, unit, tidy, "offset")
 
 
-def _quantity(text: str, number: re.Match[str]) -> tuple[float, Unit, str]:
-    """Return a number with its unit, in the base unit; the base unit; and the unit as written."""
+def _told(value: float, unit: Unit) -> str:
+    """A number as a target has it: ``250.8ms``, ``5.5%``; as many digits as tell it from the next."""
+    written, size = ("%", 100.0) if unit == "ratio" else (unit, 1.0)
+    digits = f"{value * size:.9g}"
+    return f"({digits}){written}" if digits.startswith("-") else f"{digits}{written}"
+
+
+def _quantity(text: str, number: re.Match[str], *, signed: bool = False) -> tuple[float, Unit, str]:
+    """Return a number with its unit, in the base unit; the base unit; and the unit as written.
+
+    ``signed``: it is a change, which may be below zero, and of a share be in points.
+    """
     digits, offset = number["number"], number.start("number")
     if not _SANE_NUMBER.fullmatch(digits):
         raise _error(f"{quoted(digits)} is not a number to compare with", digits, offset)
@@ -291,6 +345,8 @@ def _quantity(text: str, number: re.Match[str]) -> tuple[float, Unit, str]:
         known = ", ".join(filter(None, _UNITS))
         raise _error(f"unknown unit {quoted(written)}", written, text.rfind(written), help=f"units: {known}")
     unit, size = _UNITS[unit_text]
-    if unit and digits.startswith("-"):
+    if written == "points" and not signed:
+        raise _error("points are a change of a share", digits, offset, help="write `+2 points` for a change, else `2%`")
+    if unit and digits.startswith("-") and not signed:
         raise _error(f"{_QUANTITIES[unit][0]} cannot be negative", digits, offset)
     return float(Decimal(digits) * size), unit, written

@@ -60,7 +60,8 @@ def next_steps(
             return ()
         case "inconclusive":
             few = [o for o in objectives if o.state == "not_evaluable" and "too few" in o.reason]
-            absent = [o for o in objectives if o.state == "no_data"]
+            absent = [o for o in objectives if o.state == "no_data" and o.value is None]
+            unheld = [o for o in objectives if o.state == "no_data" and o.value is not None]
             steps = [*remedies]
             if few:
                 steps.append(f"run the test longer: {_names(few)} needs more samples")
@@ -68,6 +69,11 @@ def next_steps(
                 steps.append(f"see that the script measures what slo.yaml asks for: {_names(absent)}")
                 if not findings:
                     steps.append("a run for one service is uploaded with --service, and is asked about that one only")
+            if unheld:
+                steps.append(
+                    "store a run of the same test that can be believed, on the branch of the baseline: "
+                    f"{_names(unheld)} is held against it"
+                )
             if not objectives:
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
             return tuple(dict.fromkeys(steps)) or ("run the test again",)

@@ -28,13 +28,17 @@ class Imported:
 
 @dataclass(frozen=True)
 class Draft:
-    """One phase of a slo.yaml. ``extra`` are further keys of the phase, as ``after`` or ``coverage``."""
+    """One phase of a slo.yaml. ``extra`` are further keys of the phase, as ``after`` or ``coverage``.
+
+    ``baseline_runs``: how many runs make a baseline, where that is said.
+    """
 
     phase: str
     objectives: Sequence[Entry]
     title: str = ""
     services: Sequence[str] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
+    baseline_runs: int | None = None
 
 
 def written(draft: Draft, heading: str, notes: Sequence[str] = ()) -> Imported:
@@ -46,11 +50,13 @@ def written(draft: Draft, heading: str, notes: Sequence[str] = ()) -> Imported:
     phase: dict[str, object] = {"id": draft.phase}
     if draft.title:
         phase["title"] = draft.title
-    phase |= draft.extra
+    phase |= {key: _on_one_line(value) if isinstance(value, dict) else value for key, value in draft.extra.items()}
     phase["objectives"] = CommentedSeq([_on_one_line(entry) for entry in draft.objectives])
     tree: dict[str, object] = {"version": 1}
     if draft.services:
         tree["services"] = dict.fromkeys(draft.services)
+    if draft.baseline_runs is not None:
+        tree["baseline"] = {"runs": draft.baseline_runs}
     tree["phases"] = [phase]
     yaml = YAML()
     yaml.width = 1 << 16  # an objective stays on its line, however long its query

@@ -59,7 +59,7 @@ def export_k6(phase: Phase, service: str | None = None) -> Exported:
         raise NotFound(f"phase {phase.id} has no objective that k6 can say: {'; '.join(left_out[:3])}")
     thresholds: defaultdict[str, list[str]] = defaultdict(list)
     for one in said:
-        thresholds[_selector(one)].append(_threshold(one.target))
+        thresholds[_selector(one)] += [_threshold(target) for target in one.asks if not target.relative]
     return Exported({selector: thresholds[selector] for selector in sorted(thresholds)}, (*left_out, *_lost(said)))
 
 
@@ -89,6 +89,8 @@ def _why_not(objective: Objective) -> str | None:
         return f"k6 cannot be told to count {' and '.join(objective.include)} in"
     if objective.service and dict(objective.sli.tags).get("service", objective.service) != objective.service:
         return "it names two services"
+    if len(objective.asks.any_of) > 1 or all(target.relative for target in objective.asks):
+        return "k6 knows no run before, and no alternatives"
     kind = BUILT_IN[objective.sli.metric][0] if objective.sli.metric in BUILT_IN else None
     if kind and objective.target.stat.partition("(")[0] not in _K6_STATS[kind]:
         return f"k6 has no threshold on the {objective.target.stat} of a {kind}"
@@ -107,7 +109,7 @@ def _threshold(target: Target) -> str:
 
 def _told(objective: Objective) -> str:
     what = str(objective.sli or objective.promql)
-    return f"{f'{objective.service} ' if objective.service else ''}{quoted(what)} {quoted(objective.target.text)}"
+    return f"{f'{objective.service} ' if objective.service else ''}{quoted(what)} {quoted(objective.asks.text)}"
 
 
 def _canonical(metric: str, source: str) -> tuple[str, str]:
@@ -122,6 +124,8 @@ def _lost(said: Sequence[Objective]) -> Iterator[str]:
     """What of the objectives that k6 can say is not in its thresholds."""
     if warned := sum(one.warn is not None for one in said):
         yield f"k6 has no warnings: `warn` of {things(warned, 'objective')} is left out"
+    if relative := sum(one.asks.is_relative for one in said):
+        yield f"k6 knows no run before: what is relative in {things(relative, 'objective')} is left out"
     if any(one.service for one in said):
         yield (
             "k6 calls a threshold passed that no sample matches: the script has to tag its requests with `service`, "

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from data.errors import ConfigError, NotFound
 from slo.config import Baseline, Config, Regression, load_config, parse_config
+from slo.plan import ScoreRule
 from slo.selector import Selector
 from slo.source import InvalidConfig, Problem
 from slo.target import Target
@@ -129,6 +130,45 @@ def test_the_digest_changes_with_what_is_said_and_not_with_how() -> None:
     assert parse_config(GOOD.replace("key: true", "key: false")).digest != digest
 
 
+def test_the_digest_of_a_file_that_says_nothing_new_is_the_one_it_always_had() -> None:
+    assert (
+        parse_config("version: 1\nphases: [{id: a, objectives: [{sli: m, target: avg < 1}]}]").digest
+        == "1a71f7e61bb2bc98"
+    )
+    with_score = _phase(FINE, more="  score: {pass: 90}")
+    assert parse_config(with_score).digest != parse_config(_phase(FINE)).digest
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "main"),
+    [
+        ("p(95) <= +10%", "p(95) <= +10%", "p(95) <= +10%"),
+        ("['p(95)<600ms']", "p(95) < 600ms", "p(95) < 600ms"),
+        ("[p(95) <= +10%, 'p(95) < 600ms']", "p(95) <= +10% and < 600ms", "p(95) < 600ms"),
+        ("{any: ['p(95) < 1s', [p(95) <= +10%, 'p(95) < 2s']]}", "p(95) < 1s or (<= +10% and < 2s)", "p(95) < 1s"),
+    ],
+)
+def test_several_targets_are_one_question(target: str, text: str, main: str) -> None:
+    (objective,) = parse_config(_phase(f"{{sli: http_req_duration, target: {target}}}")).phases[0].objectives
+    assert (objective.asks.text, objective.target) == (text, Target.parse(main))
+    assert (objective.targets is None) == objective.asks.is_single
+
+
+def test_a_warning_beside_several_targets_need_not_be_stricter() -> None:
+    text = "{sli: http_req_duration, target: 'p(95) <= 800ms', warn: [p(95) <= +10%, 'p(95) < 600ms']}"
+    (objective,) = parse_config(_phase(text)).phases[0].objectives
+    assert objective.warned
+    assert (objective.warned.text, objective.warn) == ("p(95) <= +10% and < 600ms", Target.parse("p(95) < 600ms"))
+    relative = "{sli: http_req_duration, target: 'p(95) <= 800ms', warn: p(95) <= +10%}"
+    assert parse_config(_phase(relative)).phases[0].objectives[0].warn == Target.parse("p(95) <= +10%")
+
+
+def test_a_phase_may_ask_for_a_score() -> None:
+    assert parse_config(_phase(FINE, more="  score: {pass: 90%, warn: 75}")).phases[0].score == ScoreRule(90.0, 75.0)
+    assert parse_config(_phase(FINE, more="  score: {pass: 62.5}")).phases[0].score == ScoreRule(62.5)
+    assert parse_config(_phase(FINE)).phases[0].score is None
+
+
 def test_line_ends_of_any_system_are_read() -> None:
     assert parse_config(GOOD.replace("\n", "\r\n")) == parse_config(GOOD)
     assert parse_config(GOOD.replace("\n", "\r")) == parse_config(GOOD)
@@ -145,7 +185,22 @@ def test_line_ends_of_any_system_are_read() -> None:
         ('{sli: m, target: "p(95) <> 250ms"}', "bad-target", "<>"),
         ("{sli: m, target: 'p(95) < 250msec'}", "bad-target", "msec"),
         ("{sli: m, target: }", "wrong-type", " "),
-        ("{sli: m, target: [avg < 1]}", "wrong-type", "[avg < 1]"),
+        ("{sli: m, target: []}", "no-target", "[]"),
+        ("{sli: m, target: [[avg < 1]]}", "wrong-type", "[avg < 1]"),
+        ("{sli: m, target: [avg < 1, med < 1]}", "mixed-statistics", "[avg < 1, med < 1]"),
+        ("{sli: m, target: {any: []}}", "no-target", "{any: []}"),
+        ("{sli: m, target: {any: [[]]}}", "no-target", "[]"),
+        ("{sli: m, target: {any: [{any: [avg < 1]}]}}", "wrong-type", "{any: [avg < 1]}"),
+        ("{sli: http_req_duration, target: [avg < 1ms, avg < 2]}", "unit-missing", "avg < 2"),
+        ("{sli: http_req_duration, target: {any: [avg < 1ms, [avg < +1%, avg < 1%]]}}", "unit-misfit", "avg < 1%"),
+        ("{sli: http_req_duration, target: avg < +10}", "unit-missing", "avg < +10"),
+        ("{sli: http_req_duration, target: avg < 1ms, warn: [avg < 0.5ms, avg < 2]}", "unit-missing", "avg < 2"),
+        (
+            "{sli: http_req_duration, target: avg < 1ms, warn: [med < 1ms, med < 2ms]}",
+            "mixed-statistics",
+            "[med < 1ms, med < 2ms]",
+        ),
+        ("{sli: m, target: avg < +5%, warn: avg < +10%}", "warn-not-stricter", "avg < +10%"),
         ('{sli: "m{name:/a, scenario}", target: avg < 1}', "bad-selector", "scenario"),
         ('{sli: "m{name:/a", target: avg < 1}', "bad-selector", "{"),
         ('{sli: "m\\u007bx", target: avg < 1}', "bad-selector", '"m\\u007bx"'),
@@ -214,6 +269,11 @@ def test_what_is_wrong_with_an_objective_is_marked(objective: str, code: str, ma
         (_phase(FINE).replace("id: a", "id: [a]"), "wrong-type", 3, 7),
         (_phase(FINE, more="  coverage: 85%"), "bad-target", 4, 13),
         (_phase(FINE, more='  coverage: "<= 85%"'), "bad-coverage", 4, 14),
+        (_phase(FINE, more="  score: 90"), "wrong-type", 4, 10),
+        (_phase(FINE, more="  score: {warn: 75}"), "missing-key", 4, 10),
+        (_phase(FINE, more="  score: {pass: 101}"), "bad-score", 4, 17),
+        (_phase(FINE, more="  score: {pass: most}"), "bad-score", 4, 17),
+        (_phase(FINE, more="  score: {pass: 75, warn: 90}"), "bad-score", 4, 27),
         (_phase(FINE, more="  entry: [seeded_users]"), "bad-entry", 4, 11),
         (_phase(FINE, more='  entry: ["a == 1; b"]'), "bad-entry", 4, 18),
         (_phase(FINE, more='  entry: ["a == "]'), "bad-entry", 4, 15),

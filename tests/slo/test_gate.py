@@ -186,6 +186,74 @@ def test_coverage_says_how_many_may_be_missed_but_no_key_one(gate: Gate) -> None
     assert states(decision)["coverage"] == "missed"
 
 
+def scored(gate: Gate, score: str, more: str = "", coverage: str = "") -> None:
+    """Phase 7A asks for a score instead of coverage (of 5 by weight: a's p95 3, b's two 1 each), and for ``more``."""
+    gate.slo.write_text(SLO.replace('coverage: ">= 60%"', f"score: {score}{coverage}") + more)
+
+
+@pytest.mark.parametrize(
+    ("score", "b", "decision"),
+    [
+        ("{pass: 90, warn: 75}", Calls("b"), "pass"),
+        ("{pass: 80, warn: 75}", Calls("b", ms=400), "pass"),
+        ("{pass: 90, warn: 75}", Calls("b", ms=400), "warn"),
+        ("{pass: 90}", Calls("b", ms=400), "fail"),
+        ("{pass: 90, warn: 75}", Calls("b", ms=400, failing=0.2), "fail"),
+    ],
+)
+def test_a_score_says_what_the_objectives_add_up_to(gate: Gate, score: str, b: Calls, decision: str) -> None:
+    scored(gate, score)
+    gate.runs(b=b)
+    found = gate.ask()
+    assert found.decision == decision, found.reasons
+    assert any("score" in reason and "of 100" in reason for reason in found.reasons)
+
+
+def test_a_key_objective_that_is_missed_fails_whatever_the_score_and_one_at_risk_does_not(gate: Gate) -> None:
+    scored(gate, "{pass: 35, warn: 30}")
+    gate.runs(a=Calls("a", ms=400))
+    missed = gate.ask()
+    assert (missed.decision, missed.score) == ("fail", 40.0)
+    assert "score 40 of 100, and 1 key objective missed; asked: 35, or 30 with a warning" in missed.reasons
+    warned = SLO.replace('"p(95) < 200ms", key: true', '"p(95) < 200ms", warn: "p(95) < 2ms", key: true')
+    gate.slo.write_text(warned.replace('coverage: ">= 60%"', "score: {pass: 90, warn: 70}"))
+    gate.runs()
+    risky = gate.ask()
+    assert (risky.decision, risky.score) == ("warn", 70.0)
+
+
+UNMEASURED = '      - {service: b, promql: up, target: "last > 0"}\n'
+
+
+def test_what_is_not_known_matters_only_where_the_score_depends_on_it(gate: Gate) -> None:
+    gate.runs()
+    scored(gate, "{pass: 80, warn: 75}", UNMEASURED)
+    sure = gate.ask()
+    assert (sure.decision, states(sure)) == ("pass", {"b up": "unknown"})
+    assert sure.score == pytest.approx(100 * 5 / 6), "what is not known counts nothing"
+    scored(gate, "{pass: 90, warn: 75}", UNMEASURED)
+    open_ = gate.ask()
+    assert (open_.decision, states(open_)["score"]) == ("inconclusive", "unknown")
+    assert any("83.33 to 100, by what is not known, of 100" in reason for reason in open_.reasons)
+    scored(gate, "{pass: 80, warn: 75}", UNMEASURED.replace("}", ", key: true}"))
+    assert gate.ask().decision == "inconclusive", "a key objective may yet be missed"
+
+
+def test_a_score_does_not_stand_in_for_a_run(gate: Gate) -> None:
+    scored(gate, "{pass: 50}")
+    gate.run("a", Calls("a"))
+    decision = gate.ask()
+    assert decision.decision == "inconclusive"
+    assert "score" not in states(decision), "what is known is enough for the score alone"
+
+
+def test_coverage_and_score_both_have_to_hold(gate: Gate) -> None:
+    gate.runs(b=Calls("b", ms=400))
+    for score, coverage, decision in (("80", "60%", "pass"), ("80", "90%", "fail"), ("90", "60%", "fail")):
+        scored(gate, f"{{pass: {score}}}", coverage=f'\n    coverage: ">= {coverage}"')
+        assert gate.ask().decision == decision
+
+
 @pytest.mark.parametrize(("pool", "decision"), [(50.0, "fail"), (15.0, "fail"), (12.0, "pass")])
 def test_more_connections_than_there_are_is_refused_at_entry(gate: Gate, pool: float, decision: str) -> None:
     gate.facts["pool"] = pool

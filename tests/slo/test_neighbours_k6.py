@@ -354,6 +354,8 @@ def test_a_target_goes_back_to_plain_numbers(line: str, selector: str, threshold
         ('{sli: http_reqs, target: "count > 5", include: [setup, teardown]}', "told to count setup and teardown in"),
         ('{sli: vus, target: "max < 9"}', "k6 has no threshold on the max of a gauge"),
         ('{service: a, sli: "http_reqs{service:b}", target: "count > 5"}', "it names two services"),
+        ('{sli: http_reqs, target: "rate >= -5%"}', "k6 knows no run before"),
+        ('{sli: http_reqs, target: {any: ["rate > 9/s", "rate >= -5%"]}}', "and no alternatives"),
     ],
 )
 def test_what_k6_cannot_say_is_a_note(line: str, why: str) -> None:
@@ -370,6 +372,12 @@ def test_a_note_says_what_thresholds_lack_beside_objectives() -> None:
         True
     ] * 3
     assert export_k6(phase('{sli: "http_reqs{scenario:a}", target: "count > 5"}')).notes == ()
+
+
+def test_of_several_targets_those_that_k6_can_say_are_exported() -> None:
+    found = export_k6(phase('{sli: http_req_duration, target: ["p(95) < 1s", "p(95) > 1ms", "p(95) <= +10%"]}'))
+    assert found.thresholds == {"http_req_duration": ["p(95)<1000", "p(95)>1"]}
+    assert any("what is relative in 1 objective is left out" in note for note in found.notes)
 
 
 def test_one_service_or_all_are_exported() -> None:

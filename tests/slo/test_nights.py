@@ -183,3 +183,45 @@ def test_history_and_verdict_agree_on_what_can_be_believed(nights: Callable[...,
     points = {point.run_id: point.valid for sli in history.slis for point in sli.points}
     assert points[broken] is False
     assert all(valid for run, valid in points.items() if run != broken)
+
+
+RELATIVE = '{service: a, sli: http_req_duration, target: "p(95) <= +30%", key: true}'
+
+
+def test_a_relative_target_is_held_against_the_baseline_of_the_run(nights: Callable[..., Nights]) -> None:
+    store = nights(0, objective=RELATIVE)
+    first = store.verdict()
+    assert (first.verdict, first.objectives[0].state) == ("inconclusive", "no_data")
+    assert "<= +30% cannot be told: there is no run to compare with" in first.reasons[0]
+    assert any("http_req_duration is held against it" in step for step in first.next_steps)
+    second = store.verdict()
+    found = second.objectives[0]
+    assert (second.verdict, found.state) == ("pass", "met"), second.reasons
+    assert found.baseline_runs == (first.run.id,)
+    assert found.baseline == one(second).baseline
+    third = store.verdict(Calls(ms=90))
+    found = third.objectives[0]
+    assert third.verdict == "fail"
+    assert found.baseline_runs == one(third).baseline_runs == (second.run.id, first.run.id)
+    assert "(+30% against " in found.reason
+    assert "in 2 runs)" in found.reason
+
+
+def test_what_is_not_compared_is_held_against_the_mean_of_the_runs_before(nights: Callable[..., Nights]) -> None:
+    store = nights(2, objective='{service: a, sli: http_reqs, target: "count == +0"}')
+    found = store.verdict().objectives[0]
+    assert (found.state, found.baseline, len(found.baseline_runs)) == ("met", 300.0, 2)
+
+
+def test_the_throughput_of_a_counter_may_be_relative(nights: Callable[..., Nights]) -> None:
+    store = nights(2, objective='{service: a, sli: http_reqs, target: "rate >= -5%"}')
+    found = store.verdict().objectives[0]
+    assert (found.state, found.unit) == ("met", "/s"), found.reason
+    assert store.verdict(Calls(n=200)).objectives[0].state == "missed"
+
+
+def test_other_endpoints_are_nothing_to_hold_a_relative_target_against(nights: Callable[..., Nights]) -> None:
+    store = nights(2, objective=RELATIVE)
+    found = store.verdict(Calls(name="/b")).objectives[0]
+    assert (found.state, found.baseline) == ("no_data", None), found.reason
+    assert "other endpoints" in found.reason

@@ -1,6 +1,7 @@
 """One objective, one measurement: every state, and that nothing missing is ever met."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from data.catalog import StoredMeasurement
 from data.model import Metric
+from slo.held import Held
 from slo.model import ObjectiveResult
 from slo.objectives import judge
 from slo.plan import Objective
@@ -101,6 +103,94 @@ def test_margin_key_and_weight_are_carried() -> None:
     found = judged(WARNED, measured(399.0))
     assert (found.key, found.weight, found.warn) == (True, 2.0, "p(95) < 200ms")
     assert found.margin == pytest.approx(-0.596)
+
+
+RELATIVE = '{service: event, sli: http_req_duration, target: "p(95) <= +10%"}'
+BOTH = '{service: event, sli: http_req_duration, target: ["p(95) < 600ms", "p(95) <= +10%"]}'
+EITHER = (
+    '{service: event, sli: http_req_duration, target: {any: ["p(95) < 300ms", ["p(95) < 600ms", "p(95) <= +10%"]]}}'
+)
+MORE = '{service: event, sli: http_req_duration, target: "p(95) < 600ms", warn: "p(95) <= +10%"}'
+RARELY = '{service: event, sli: http_req_failed, target: "rate <= +50%"}'
+BEFORE = Held(400.0, ("r1", "r2"))
+
+
+def held(text: str, found: StoredMeasurement, before: Held | None) -> ObjectiveResult:
+    return judge(objective(text), found, DURATION if "duration" in text else None, [], before)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "state", "decided_by"),
+    [
+        (RELATIVE, 440.0, "met", "p(95) <= 440ms"),
+        (RELATIVE, 441.0, "missed", "p(95) <= 440ms"),
+        (BOTH, 440.0, "met", "p(95) <= 440ms"),
+        (BOTH, 500.0, "missed", "p(95) <= 440ms"),
+        (BOTH, 700.0, "missed", "p(95) <= 440ms"),
+        (EITHER, 290.0, "met", "p(95) < 600ms"),
+        (EITHER, 430.0, "met", "p(95) <= 440ms"),
+        (EITHER, 500.0, "missed", "p(95) <= 440ms"),
+        (MORE, 430.0, "met", None),
+        (MORE, 500.0, "at_risk", None),
+        (MORE, 600.0, "missed", None),
+    ],
+)
+def test_what_is_relative_is_judged_beside_what_was_before(
+    text: str, value: float, state: str, decided_by: str | None
+) -> None:
+    found = held(text, measured(value), BEFORE)
+    if text == EITHER and value == 290.0:
+        decided_by = found.decided_by  # either holds: the one with more to spare is told
+    assert (found.state, found.decided_by) == (state, decided_by), found.reason
+    assert (found.baseline, found.baseline_runs, found.unit) == (400.0, ("r1", "r2"), "ms")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "state"),
+    [
+        (RELATIVE, 1.0, "no_data"),
+        (BOTH, 500.0, "no_data"),
+        (BOTH, 700.0, "missed"),
+        (EITHER, 290.0, "met"),
+        (EITHER, 500.0, "no_data"),
+        (EITHER, 700.0, "missed"),
+        (MORE, 430.0, "no_data"),
+        (MORE, 700.0, "missed"),
+    ],
+)
+def test_without_a_baseline_nothing_relative_is_met_and_what_does_not_need_one_is_judged(
+    text: str, value: float, state: str
+) -> None:
+    found = held(text, measured(value), Held())
+    assert found.state == state, found.reason
+    if state == "no_data":
+        assert "there is no run to compare with" in found.reason
+        assert found.baseline is None
+
+
+def test_a_relative_target_says_of_which_runs_its_number_is() -> None:
+    assert held(RELATIVE, measured(480.0), BEFORE).reason == (
+        "p(95) = 480 ms, target <= 440 ms (+10% against 400 ms in 2 runs)"
+    )
+    assert held(MORE, measured(480.0), BEFORE).reason == (
+        "p(95) = 480 ms, warned from 440 ms on (+10% against 400 ms in 2 runs)"
+    )
+
+
+def test_the_interval_of_a_relative_target_is_held_against_the_number_it_comes_to() -> None:
+    assert held(RELATIVE, measured(430.0, ci_low=420.0, ci_high=450.0), BEFORE).state == "at_risk"
+    doubtful = held(BOTH, measured(450.0, ci_low=430.0, ci_high=470.0), BEFORE)
+    assert (doubtful.state, doubtful.proven) == ("missed", False)
+    assert held(BOTH, measured(650.0, ci_low=610.0, ci_high=700.0), BEFORE).proven
+    assert held(EITHER, measured(310.0, ci_low=290.0, ci_high=320.0), BEFORE).state == "met", "the other is met surely"
+
+
+def test_a_relative_share_needs_as_many_samples_as_the_share_it_comes_to() -> None:
+    share = measured(0.001, unit="ratio", sli="http_req_failed", stat="rate", n=500)
+    assert held(RARELY, share, Held(0.002, ("r",))).state == "met"
+    few = held(RARELY, replace(share, n=300), Held(0.002, ("r",)))
+    assert (few.state, few.target_value) == ("not_evaluable", None)
+    assert "rate <= 0.3%: it takes 334" in few.reason
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))

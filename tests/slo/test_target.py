@@ -80,7 +80,9 @@ def test_the_text_is_the_target_as_written_with_its_blanks_in_order() -> None:
         ("max < 512MB", "unknown unit `MB`", "MB"),
         ("avg < 5 min", "unknown unit `min`", "min"),
         ("avg < 5ms or so", "unknown unit `ms or so`", "ms or so"),
-        ("avg < -5ms", "a time cannot be negative", "-5"),
+        ("avg < (-5)ms", "a time cannot be negative", "-5"),
+        ("rate < 5points", "points are a change of a share", "5"),
+        ("avg < (5)", "a number is expected here", "(5)"),
         ("rate < NaN", "a number is expected here", "NaN"),
     ],
 )
@@ -123,7 +125,7 @@ def test_what_is_not_a_finite_number_meets_no_target(op: str, value: float) -> N
         ("p(95) < 250ms", 399, -0.596),
         ("rate > 60%", 0.75, 0.25),
         ("rate > 60%", 0.0, -1.0),
-        ("value > -10", -5, 0.5),
+        ("value > (-10)", -5, 0.5),
         ("count < 0", 3, None),
         ("value == 5", 5, None),
         ("value != 5", 4, None),
@@ -150,10 +152,58 @@ def test_the_margin_is_the_share_of_the_target_that_is_left(text: str, value: fl
         ("max < 5ms", "max < 6B", False),
         ("value == 5", "value == 5", False),
         ("value == 4", "value == 5", False),
+        ("p(95) <= +5%", "p(95) <= +10%", True),
+        ("p(95) <= +10%", "p(95) <= +5%", False),
+        ("rate >= -5%", "rate >= -10%", True),
+        ("p(95) <= +5%", "p(95) <= +5ms", False),
+        ("p(95) <= +5ms", "p(95) <= 10ms", False),
     ],
 )
 def test_stricter_asks_more_of_the_same(warn: str, target: str, stricter: bool) -> None:  # noqa: FBT001 - a table's column
     assert Target.parse(warn).is_stricter_than(Target.parse(target)) is stricter
+
+
+@pytest.mark.parametrize(
+    ("text", "baseline", "absolute", "threshold"),
+    [
+        ("p(95) <= +10%", 228.0, "p(95) <= 250.8ms", 250.8),
+        ("p(95) <= -10%", 228.0, "p(95) <= 205.2ms", 205.2),
+        ("p(95) < +15ms", 228.0, "p(95) < 243ms", 243.0),
+        ("p(95) < +0.5s", 228.0, "p(95) < 728ms", 728.0),
+        ("p(95) <= +0%", 228.0, "p(95) <= 228ms", 228.0),
+        ("p(95) < 250ms", 228.0, "p(95) < 250ms", 250.0),
+        ("avg <= +10%", 10.0, "avg <= 11ms", 11.0),
+    ],
+)
+def test_a_relative_target_becomes_absolute_beside_what_was_before(
+    text: str, baseline: float, absolute: str, threshold: float
+) -> None:
+    resolved = Target.parse(text).against(baseline, "ms")
+    assert (resolved.text, resolved.threshold, resolved.relative) == (absolute, threshold, None)
+    assert Target.parse(resolved.text) == resolved
+
+
+@pytest.mark.parametrize(
+    ("text", "baseline", "threshold"),
+    [
+        ("rate <= +10%", 0.05, 0.055),
+        ("rate >= -5%", 0.9, 0.855),
+        ("rate <= +2points", 0.05, 0.07),
+        ("rate <= +0.02", 0.05, 0.07),
+        ("rate >= -2 points", 0.01, -0.01),
+    ],
+)
+def test_a_percentage_of_a_share_is_of_that_share_and_points_are_added(
+    text: str, baseline: float, threshold: float
+) -> None:
+    assert Target.parse(text).against(baseline, "ratio").threshold == threshold
+
+
+def test_a_sign_makes_it_relative_and_parentheses_a_number_below_zero() -> None:
+    offset, below = Target.parse("value >= -5"), Target.parse("value >= (-5)")
+    assert (offset.relative, offset.threshold) == ("offset", -5.0)
+    assert (below.relative, below.threshold, below.text) == (None, -5.0, "value >= (-5)")
+    assert Target.parse("p(95) <= + 10 %".replace(" ", "")).relative == "share"
 
 
 def _refused(code: str | None) -> AbstractContextManager[object]:
@@ -175,7 +225,19 @@ def _refused(code: str | None) -> AbstractContextManager[object]:
         ("rate < 1", "rate", "default", "unit-missing"),
         ("rate < 50/s", "rate", "default", "unit-misfit"),
         ("rate < 101%", "rate", "default", "unit-misfit"),
-        ("rate > -0.5", "rate", "default", "unit-misfit"),
+        ("rate > (-0.5)", "rate", "default", "unit-misfit"),
+        ("p(95) <= +10%", "trend", "time", None),
+        ("p(95) <= +15ms", "trend", "time", None),
+        ("p(95) <= +15", "trend", "time", "unit-missing"),
+        ("p(95) <= +2points", "trend", "time", "unit-misfit"),
+        ("count <= +10%", "trend", "time", "stat-misfit"),
+        ("rate >= -5%", "rate", "default", None),
+        ("rate >= -2 points", "rate", "default", None),
+        ("rate >= -0.02", "rate", "default", None),
+        ("rate <= +200points", "rate", "default", "unit-misfit"),
+        ("rate >= -5%", "counter", "default", None),
+        ("rate >= -5/s", "counter", "default", None),
+        ("value <= +10%", "gauge", "default", None),
         ("p(95) < 1%", "rate", "default", "stat-misfit"),
         ("count > 100", "counter", "default", None),
         ("count > 100", "counter", "data", None),
@@ -259,7 +321,9 @@ def test_a_coverage_is_a_least_share(text: str, holds: float, fails: float) -> N
     assert (coverage.stat, coverage.text) == ("coverage", text)
 
 
-@pytest.mark.parametrize("text", ["", "85%", "< 85%", "== 85%", ">= 85", ">= 0.85", ">= 101%", ">= -1%", ">= 85ms"])
+@pytest.mark.parametrize(
+    "text", ["", "85%", "< 85%", "== 85%", ">= 85", ">= 0.85", ">= 101%", ">= -1%", ">= +85%", ">= 85ms"]
+)
 def test_nothing_else_is_a_coverage(text: str) -> None:
     with pytest.raises(TargetError):
         Target.parse_coverage(text)
@@ -287,7 +351,9 @@ _OPS = some.sampled_from(["<", "<=", ">", ">=", "==", "===", "!="])
 _STATS = some.sampled_from(
     ["avg", "min", "med", "max", "p(95)", "p(99.9)", "count", "rate", "value", "last", "increase"]
 )
-_NUMBERS = some.decimals(min_value=0, max_value=10**9, places=3).map(str)
+_NUMBERS = some.tuples(
+    some.sampled_from(["", "+", "-"]), some.decimals(min_value=0, max_value=10**9, places=3).map(str)
+).map("".join)
 _UNITS = some.sampled_from(["", "us", "ms", "s", "%", "B", "KiB", "MiB", "GiB", "/s"])
 _BLANKS = some.sampled_from(["", " ", "  "])
 
