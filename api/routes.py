@@ -22,7 +22,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from data.facts import MOST_FACTS, facts_of
-from data.model import Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
+from data.model import Attachment, Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
 from desk import Desk, labels
 from ingest.service import Upload
 from reports import gates
@@ -35,6 +35,9 @@ GetDesk = Callable[[], Desk]
 
 _RETRY_AFTER_S = 5
 _PIECE = 1 << 20
+_MOST_NAMED = 330
+"""Files that an upload may name: as many parts and reports of tests as a run may have, and some to be told of."""
+_SHOWN = 200
 _absent_if_empty = BeforeValidator(lambda given: given or None)
 _Text = Annotated[str | None, Query(max_length=200), _absent_if_empty]
 _Named = Annotated[str | None, Query(min_length=1, max_length=200)]
@@ -55,12 +58,17 @@ class _RunQuery(BaseModel, extra="forbid"):
     exit_code: Annotated[int | None, Field(ge=0, le=255), _absent_if_empty] = None
     label: Annotated[_Texts, Field(description="k=v, repeated", max_length=50)] = []
     fact: Annotated[_Texts, Field(description="name=value, repeated", max_length=MOST_FACTS)] = []
-    artefact: Annotated[_Texts, Field(description="digests of POST /artefacts", max_length=70)] = []
+    artefact: Annotated[
+        _Texts, Field(description="digests of POST /artefacts, each with :name if you like", max_length=_MOST_NAMED)
+    ] = []
+    attach: Annotated[
+        _Texts, Field(description="the same, of files to keep with the run: digest:name", max_length=100)
+    ] = []
     name: _Text = None
 
     def meta(self) -> RunMeta:
         """As the run keeps it."""
-        said = self.model_dump(exclude={"label", "fact", "artefact", "name"})
+        said = self.model_dump(exclude={"label", "fact", "artefact", "attach", "name"})
         return RunMeta(**said, labels=labels(self.label), facts=facts_of(self.fact))
 
 
@@ -155,6 +163,22 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     def view(run: str, phase: _Text = None) -> RunView:
         return get_desk().service.run_view(run, phase)
 
+    @router.get("/runs/{run}/attachments", summary="The files kept with the run, as they were sent")
+    def attachments(run: str) -> tuple[Attachment, ...]:
+        return get_desk().service.attachments(run)
+
+    @router.get(
+        "/runs/{run}/attachments/{name}",
+        summary="One of them, to be saved",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+    )
+    def attachment(run: str, name: str) -> Response:
+        """Never shown by a browser, whatever is in it: others wrote it."""
+        found = get_desk().service.attachment(run, name)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return Response(found, media_type="application/octet-stream", headers=headers)
+
     @router.get("/overview", summary="Which services are ready for a phase?")
     def overview(phase: _Text = None, environment: _Text = None, branch: _Text = None) -> Overview:
         return get_desk().service.overview(phase, environment, branch)
@@ -240,7 +264,7 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         "/artefacts", status_code=201, summary="Upload a file that a later POST /runs names", openapi_extra=_ANY_FILE
     )
     async def artefact(request: Request) -> dict[str, str | int]:
-        """The body is the file. Summaries and further parts of a run come this way; unclaimed, they stay a day."""
+        """The body is the file. Whatever a run has beside its first file comes this way; unclaimed, it stays a day."""
         upload = await _received(get_desk(), request)
         return {"artefact": upload.digest or "", "bytes": upload.path.stat().st_size}
 
@@ -252,16 +276,19 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         responses={200: {"model": IngestAnswer, "description": "The run was known"}},
     )
     async def create(request: Request, response: Response, query: Annotated[_RunQuery, Query()]) -> IngestAnswer:
-        """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
+        """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known.
+
+        What an artefact is, is recognised by its content: a part of the run, its summary, or JUnit XML of tests that
+        ran beside it, which gives the run facts. ``attach`` only keeps files with the run.
+        """
         desk = get_desk()
         meta = query.meta()
-        claimed = [desk.spool.find(digest) for digest in query.artefact]
-        uploads = [Upload(kept.path, kept.digest[:12], kept.digest) for kept in claimed]
+        uploads, attached = ([_claimed(desk, named) for named in given] for given in (query.artefact, query.attach))
         body = await _received(desk, request, query.name or "upload", suffix=f".{uuid4().hex}")
         if body.path.stat().st_size or not uploads:
             uploads.insert(0, body)
         try:
-            answer = await run_in_threadpool(desk.ingest, uploads, meta)
+            answer = await run_in_threadpool(desk.ingest, uploads, meta, attached=attached)
         finally:
             body.path.unlink(missing_ok=True)
         if not answer.created:
@@ -297,6 +324,13 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         return get_desk().delete(run, reason or "")
 
     return router
+
+
+def _claimed(desk: Desk, named: str) -> Upload:
+    """The file of an earlier upload, by ``digest`` or ``digest:name``."""
+    digest, _, name = named.partition(":")
+    kept = desk.spool.find(digest)
+    return Upload(kept.path, name[:_SHOWN] or digest[:12], kept.digest)
 
 
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:
