@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -79,6 +80,15 @@ def ingest(  # one argument per option
         typer.Argument(help="k6 output of one run: NDJSON, CSV or summary, plain or gzip; - is standard input."),
     ],
     summary: Annotated[list[Path] | None, typer.Option("--summary", help="k6's summary of the same run.")] = None,
+    junit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--junit", help="JUnit XML of tests that ran beside it: a file, or a pattern in quotes; repeated."
+        ),
+    ] = None,
+    attach: Annotated[
+        list[str] | None, typer.Option("--attach", help="A file to keep with the run, up to 5 MiB; repeated.")
+    ] = None,
     service: Annotated[
         str | None, typer.Option("--service", callback=given, help="Service of series that have no `service` tag.")
     ] = None,
@@ -110,10 +120,11 @@ def ingest(  # one argument per option
         [facts_of([pair for pair in fact or [] if pair]), *(facts_in(f.read_bytes()) for f in facts or [])]
     )
     meta = RunMeta(service, test, phase, branch, commit, version, environment, exit_code, said, known)
-    names = [*files, *map(str, summary or [])]
-    with _uploads(names) as uploads, telling_desk(server, slo) as desk:
+    kept = [name for name in attach or [] if name]
+    names = [*files, *map(str, summary or []), *_matching(pattern for pattern in junit or [] if pattern)]
+    with _uploads([*names, *kept]) as sent, telling_desk(server, slo) as desk:
         with progress() as on_progress:
-            answer = desk.ingest(uploads, meta, on_progress)
+            answer = desk.ingest(sent[: len(names)], meta, on_progress, sent[len(names) :])
         show(answer, output, text.ingested(answer))
         for note in answer.notes:
             say(f"note: {note}")
@@ -247,6 +258,22 @@ def main() -> None:
         raise SystemExit(PhasegateError.exit_code) from None
 
 
+def _matching(patterns: Iterable[str]) -> list[str]:
+    """The files that are named, or that a pattern stands for; each once.
+
+    Raises:
+        BadRequest: a pattern stands for none: tests that did not run must not look like tests that did not fail.
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        named = [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)  # noqa: PTH207  # may be absolute
+        its = sorted(name for name in named if Path(name).is_file())
+        if not its:
+            raise BadRequest(f"no file matches {pattern}", help="did the tests run, and write JUnit XML there?")
+        found += its
+    return list(dict.fromkeys(found))
+
+
 @contextmanager
 def _uploads(files: Sequence[str]) -> Iterator[list[Upload]]:
     """The files, with standard input copied to one."""
@@ -258,9 +285,12 @@ def _uploads(files: Sequence[str]) -> Iterator[list[Upload]]:
         if "-" in files:
             shutil.copyfileobj(sys.stdin.buffer, standard_input)
             standard_input.flush()
+        names = [Path(file).name for file in files]
         yield [
-            Upload(Path(standard_input.name), "standard input") if file == "-" else Upload(Path(file), Path(file).name)
-            for file in files
+            Upload(Path(standard_input.name), "standard input")
+            if file == "-"
+            else Upload(Path(file), name if names.count(name) == 1 else file)  # several tools write junit.xml
+            for file, name in zip(files, names, strict=True)
         ]
 
 

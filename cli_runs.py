@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from cli_options import (
     TestOption,
     VersionOption,
     at_desk,
+    given,
 )
 from data.catalog import RunFilter
 from data.errors import BadRequest
@@ -78,6 +80,29 @@ def runs_delete(
             _confirm(found)
         desk.delete(found.id, reason)
     show(found, output, text.deleted(found))
+
+
+@runs_app.command("attachments")
+def runs_attachments(
+    run: RunArgument,
+    get: Annotated[str | None, typer.Option("--get", callback=given, help="Save the file of this name.")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Where to; - is standard output.")] = None,
+    output: FormatOption = Format.text,
+    server: ServerOption = None,
+) -> None:
+    """List the files kept with a run, as `ingest --junit` and `--attach` sent them; or save one of them."""
+    if (get is None) != (to is None):
+        raise BadRequest("--get and --out go together", help="runs attachments RUN --get NAME --out FILE")
+    with at_desk(server) as desk:
+        if get is None or to is None:
+            found = desk.service.attachments(run)
+            show(found, output, text.attachments(found))
+            return
+        content = desk.service.attachment(run, get)
+    try:
+        sys.stdout.buffer.write(content) if str(to) == "-" else to.write_bytes(content)
+    except OSError as error:
+        raise BadRequest(f"{to} cannot be written: {error.strerror}", help="name another file with --out") from error
 
 
 @runs_app.command("invalidate")

@@ -60,13 +60,19 @@ class Desk:
         """Release the store."""
         self._store.close()
 
-    def ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress | None = None) -> IngestAnswer:
-        """Store the files of one run, and judge it at once where a phase was named.
+    def ingest(
+        self,
+        uploads: Sequence[Upload],
+        meta: RunMeta,
+        on_progress: Progress | None = None,
+        attached: Sequence[Upload] = (),
+    ) -> IngestAnswer:
+        """Store the files of one run, with those attached to it, and judge it at once where a phase was named.
 
         Raises:
             BadInput: the files cannot be used; nothing was stored.
         """
-        taken = self._ingestor.ingest(uploads, meta, on_progress)
+        taken = self._ingestor.ingest(uploads, meta, on_progress, attached)
         notes = list(taken.notes)
         verdict = None
         try:

@@ -12,7 +12,7 @@ import httpx2 as httpx
 import demo
 from data.errors import ServerUnreachable, StoreError, error_of
 from data.facts import pairs_of
-from data.model import Decision, Waiver, WaiverRequest
+from data.model import Attachment, Decision, Waiver, WaiverRequest
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate import GateDecision
@@ -131,6 +131,14 @@ class RemoteService:
         """One run by its id, or the beginning of it."""
         return self._get(RunRef, _path("runs", run_id))
 
+    def attachments(self, run_id: str) -> tuple[Attachment, ...]:
+        """The files kept with a run."""
+        return self._get(tuple[Attachment, ...], _path("runs", run_id, "attachments"))
+
+    def attachment(self, run_id: str, name: str) -> bytes:
+        """The bytes of a file kept with a run."""
+        return self._connection.send("GET", _path("runs", run_id, "attachments", name)).content
+
     def verdict(self, run_id: str, phase: str | None = None) -> Verdict:
         """Does this run meet a phase?"""
         return self._get(Verdict, _path("runs", run_id, "verdict"), phase=phase)
@@ -224,14 +232,17 @@ class RemoteDesk:
         """Close the connection."""
         self._connection.close()
 
-    def ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress | None = None) -> IngestAnswer:
-        """Send the files of one run: the first as the body, the others before it."""
+    def ingest(
+        self,
+        uploads: Sequence[Upload],
+        meta: RunMeta,
+        on_progress: Progress | None = None,
+        attached: Sequence[Upload] = (),
+    ) -> IngestAnswer:
+        """Send the files of one run: the first as the body, the others and those attached to it before it."""
         first, *others = uploads
-        digests = [
-            self._connection.ask(_Artefact, "POST", "artefacts", content=_chunks(other.path)).artefact
-            for other in others
-        ]
-        told = _given(asdict(meta) | {"labels": None, "facts": None, "name": first.name, "artefact": digests})
+        sent = {"artefact": self._sent(others), "attach": self._sent(attached)}
+        told = _given(asdict(meta) | {"labels": None, "facts": None, "name": first.name}) | sent
         told["label"] = [f"{key}={value}" for key, value in meta.labels.items()]
         told["fact"] = pairs_of(meta.facts)
         body = _chunks(first.path, on_progress)
@@ -239,6 +250,11 @@ class RemoteDesk:
 
     def judge_ahead(self, run_id: str) -> None:
         """The server does that by itself."""
+
+    def _sent(self, uploads: Sequence[Upload]) -> list[str]:
+        """Files that are on the server now, as the run names them."""
+        sent = [self._connection.ask(_Artefact, "POST", "artefacts", content=_chunks(one.path)) for one in uploads]
+        return [f"{there.artefact}:{one.name}" for there, one in zip(sent, uploads, strict=True)]
 
     def delete(self, run_id: str, reason: str) -> RunRef:
         """Delete a run; what it was."""

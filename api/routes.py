@@ -23,7 +23,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from data.facts import MOST_FACTS, facts_of
-from data.model import Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
+from data.model import Attachment, Decision, DecisionKind, RunMeta, Waiver, WaiverRequest
 from desk import Desk, labels
 from ingest.service import Upload
 from reports import badge as badges
@@ -44,6 +44,9 @@ GetDesk = Callable[[], Desk]
 
 _RETRY_AFTER_S = 5
 _PIECE = 1 << 20
+_MOST_NAMED = 330
+"""Files that an upload may name: as many parts and reports of tests as a run may have, and some to be told of."""
+_SHOWN = 200
 _absent_if_empty = BeforeValidator(lambda given: given or None)
 _Text = Annotated[str | None, Query(max_length=200), _absent_if_empty]
 _Named = Annotated[str | None, Query(min_length=1, max_length=200)]
@@ -64,12 +67,17 @@ class _RunQuery(BaseModel, extra="forbid"):
     exit_code: Annotated[int | None, Field(ge=0, le=255), _absent_if_empty] = None
     label: Annotated[_Texts, Field(description="k=v, repeated", max_length=50)] = []
     fact: Annotated[_Texts, Field(description="name=value, repeated", max_length=MOST_FACTS)] = []
-    artefact: Annotated[_Texts, Field(description="digests of POST /artefacts", max_length=70)] = []
+    artefact: Annotated[
+        _Texts, Field(description="digests of POST /artefacts, each with :name if you like", max_length=_MOST_NAMED)
+    ] = []
+    attach: Annotated[
+        _Texts, Field(description="the same, of files to keep with the run: digest:name", max_length=100)
+    ] = []
     name: _Text = None
 
     def meta(self) -> RunMeta:
         """As the run keeps it."""
-        said = self.model_dump(exclude={"label", "fact", "artefact", "name"})
+        said = self.model_dump(exclude={"label", "fact", "artefact", "attach", "name"})
         return RunMeta(**said, labels=labels(self.label), facts=facts_of(self.fact))
 
 
@@ -140,7 +148,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         redoc_url=None,
         responses=_ERRORS,
     )
-    for questions in (_questions(get_desk), _gates(get_desk), _comparisons(get_desk)):
+    for questions in (_whole(get_desk), _runs(get_desk), _gates(get_desk), _comparisons(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
     for changes in (_changes(get_desk), _trials(get_desk)):
         api.include_router(changes, prefix="/v1", dependencies=[Depends(_bearer(token))])
@@ -151,12 +159,8 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     return api
 
 
-def _questions(get_desk: GetDesk) -> APIRouter:
+def _runs(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
-
-    @router.get("/healthz", summary="Is the service up?")
-    def healthz() -> dict[str, str | int]:
-        return {"status": "ok", "version": VERSION, "runs": get_desk().service.count()}
 
     @router.get("/runs", summary="Runs, newest first")
     def runs(  # one argument per query parameter
@@ -188,6 +192,32 @@ def _questions(get_desk: GetDesk) -> APIRouter:
     @router.get("/runs/{run}/view", summary="Everything the Run page shows")
     def view(run: str, phase: _Text = None) -> RunView:
         return get_desk().service.run_view(run, phase)
+
+    @router.get("/runs/{run}/attachments", summary="The files kept with the run, as they were sent")
+    def attachments(run: str) -> tuple[Attachment, ...]:
+        return get_desk().service.attachments(run)
+
+    @router.get(
+        "/runs/{run}/attachments/{name}",
+        summary="One of them, to be saved",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+    )
+    def attachment(run: str, name: str) -> Response:
+        """Never shown by a browser, whatever is in it: others wrote it."""
+        found = get_desk().service.attachment(run, name)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return Response(found, media_type="application/octet-stream", headers=headers)
+
+    return router
+
+
+def _whole(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/healthz", summary="Is the service up?")
+    def healthz() -> dict[str, str | int]:
+        return {"status": "ok", "version": VERSION, "runs": get_desk().service.count()}
 
     @router.get("/overview", summary="Which services are ready for a phase?")
     def overview(phase: _Text = None, environment: _Text = None, branch: _Text = None) -> Overview:
@@ -294,7 +324,7 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         "/artefacts", status_code=201, summary="Upload a file that a later POST /runs names", openapi_extra=_ANY_FILE
     )
     async def artefact(request: Request) -> dict[str, str | int]:
-        """The body is the file. Summaries and further parts of a run come this way; unclaimed, they stay a day."""
+        """The body is the file. Whatever a run has beside its first file comes this way; unclaimed, it stays a day."""
         upload = await _received(get_desk(), request)
         return {"artefact": upload.digest or "", "bytes": upload.path.stat().st_size}
 
@@ -308,16 +338,19 @@ def _changes(get_desk: GetDesk) -> APIRouter:
     async def create(
         request: Request, response: Response, query: Annotated[_RunQuery, Query()], later: BackgroundTasks
     ) -> IngestAnswer:
-        """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known."""
+        """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known.
+
+        What an artefact is, is recognised by its content: a part of the run, its summary, or JUnit XML of tests that
+        ran beside it, which gives the run facts. ``attach`` only keeps files with the run.
+        """
         desk = get_desk()
         meta = query.meta()
-        claimed = [desk.spool.find(digest) for digest in query.artefact]
-        uploads = [Upload(kept.path, kept.digest[:12], kept.digest) for kept in claimed]
+        uploads, attached = ([_claimed(desk, named) for named in given] for given in (query.artefact, query.attach))
         body = await _received(desk, request, query.name or "upload", suffix=f".{uuid4().hex}")
         if body.path.stat().st_size or not uploads:
             uploads.insert(0, body)
         try:
-            answer = await run_in_threadpool(desk.ingest, uploads, meta)
+            answer = await run_in_threadpool(desk.ingest, uploads, meta, attached=attached)
         finally:
             body.path.unlink(missing_ok=True)
         if not answer.created:
@@ -385,6 +418,13 @@ def _answered(
             body = written(told, output)
     headers = {"X-Phasegate-Exit-Code": str(told.exit_code)}
     return Response(body, media_type=MEDIA_TYPES[output], headers=headers)
+
+
+def _claimed(desk: Desk, named: str) -> Upload:
+    """The file of an earlier upload, by ``digest`` or ``digest:name``."""
+    digest, _, name = named.partition(":")
+    kept = desk.spool.find(digest)
+    return Upload(kept.path, name[:_SHOWN] or digest[:12], kept.digest)
 
 
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:

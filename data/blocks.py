@@ -6,6 +6,7 @@
                     part-0.parquet     series_id BIGINT, t TIMESTAMPTZ, v DOUBLE; sorted by series and time; zstd
                     amendments.json    what is said of the run by now, if more was said after it was stored
                     decisions.json     what people decided about it, if anything
+                    attachments.json   files kept with the run (``data.attachments``), if any
 
 A block is built in the spool, made durable, and renamed into place. The rename is the moment it exists: the catalog
 follows, at once or when the store is opened next. Its end is the moment its manifest goes.
@@ -196,7 +197,7 @@ def amend(folder: Path, meta: RunMeta) -> None:
         StoreError: there is no such block, or the disk fails.
         NoSpace: the disk is full.
     """
-    _keep(folder, AMENDMENTS, _meta.dump_json(meta))
+    keep(folder, AMENDMENTS, _meta.dump_json(meta))
 
 
 def amendments(folder: Path) -> RunMeta | None:
@@ -215,7 +216,7 @@ def amendments(folder: Path) -> RunMeta | None:
 
 def decide(folder: Path, decision: Decision) -> None:
     """Keep a decision beside the manifest, after those before it. Raises as :func:`amend` does."""
-    _keep(folder, DECISIONS, _decisions.dump_json([*decisions(folder), decision]))
+    keep(folder, DECISIONS, _decisions.dump_json([*decisions(folder), decision]))
 
 
 def decisions(folder: Path) -> list[Decision]:
@@ -232,8 +233,11 @@ def decisions(folder: Path) -> list[Decision]:
         raise StoreError(f"{DECISIONS} of block {folder.name} cannot be read", help="repair or remove it") from error
 
 
-def _keep(folder: Path, name: str, content: bytes) -> None:
-    """Write a file beside the manifest, durably; an interruption leaves the one before."""
+def keep(folder: Path, name: str, content: bytes) -> None:
+    """Write a file beside the manifest, durably; an interruption leaves the one before.
+
+    Raises as :func:`amend` does.
+    """
     if not folder.is_dir():
         raise missing(folder.name)
     written = folder / f"{name}.new"

@@ -20,7 +20,9 @@ Fact = bool | float | str
 Facts = dict[str, Fact]
 
 MOST_FACTS = 500
-_LONGEST = 500  # characters of a text
+LONGEST = 500
+"""Characters of a text, or of a name."""
+
 _SHOWN = 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?")
@@ -98,10 +100,10 @@ def _value(name: str, text: str) -> Fact:
 
 
 def _add(found: Facts, name: str, value: Fact) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+    if not _NAME.fullmatch(name) or len(name) > LONGEST:
         raise BadRequest(f"{_short(name)} is no name of a fact", help=_EXAMPLE)
-    if isinstance(value, str) and len(value) > _LONGEST:
-        raise BadRequest(f"the fact {name} has more than {_LONGEST} characters", help="attach it as a file instead")
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise BadRequest(f"the fact {name} has more than {LONGEST} characters", help="attach it as a file instead")
     if name in found and (found[name] != value or type(found[name]) is not type(value)):
         raise BadRequest(f"the fact {name} is said twice: {said(found[name])} and {said(value)}", help="say it once")
     if len(found) >= MOST_FACTS:

@@ -13,6 +13,7 @@ from typing import Literal
 from data.facts import Facts
 
 ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
+AttachmentKind = Literal["junit", "file"]
 MetricKind = Literal["trend", "rate", "counter", "gauge"]
 DecisionKind = Literal["invalidated", "restored", "pinned", "started", "released"]
 MetricType = MetricKind | Literal["unknown"]
@@ -64,6 +65,20 @@ class Artefact:
     dropped_points: int = 0
     truncated: str | None = None
     collapsed_tags: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file kept with a run as it was sent. ``junit``: the run has facts from it; a ``file`` is never read.
+
+    ``kept``: its bytes are there; a report of tests may be too large for that. ``digest`` is BLAKE3.
+    """
+
+    name: str
+    kind: AttachmentKind
+    digest: str
+    bytes: int
+    kept: bool = True
 
 
 @dataclass(frozen=True)

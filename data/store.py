@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from data import blocks, catalog, gates, notices
+from data import attachments, blocks, catalog, gates, notices
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Test,
     )
     from data.gates import StoredGate
-    from data.model import Decision, Override, Run, RunMeta, RunRecord, Waiver
+    from data.model import Attachment, Decision, Override, Run, RunMeta, RunRecord, Waiver
     from data.notices import StoredNotice
 
 SHORTEST_PREFIX = 4
@@ -128,6 +128,29 @@ class Store:
             catalog.amend_run(connection, amended)
             self._forget_verdicts(connection, amended)
         return amended
+
+    def attach(self, run_id: str, given: Sequence[tuple[Attachment, Path]]) -> list[Attachment]:
+        """Keep files with a stored run; those that were not there before, by the names that they got.
+
+        Raises:
+            StoreError: the disk fails, or the run's block is missing.
+            NoSpace: the disk is full.
+        """
+        with self._writing:
+            return attachments.attach(self._blocks / run_id, given)
+
+    def attachments(self, run_id: str) -> list[Attachment]:
+        """The files kept with a run."""
+        return attachments.attachments(self._blocks / run_id)
+
+    def attachment(self, run_id: str, name: str) -> bytes:
+        """The bytes of a file kept with a run.
+
+        Raises:
+            NotFound: there is none of this name, or it was too large to keep.
+            StoreError: it is damaged.
+        """
+        return attachments.content(self._blocks / run_id, name)
 
     def delete_run(self, run_id: str, reason: str) -> None:
         """Remove a run with all that was said of it, for good. Interrupted, it may be asked for again.
@@ -395,6 +418,7 @@ class Store:
                         catalog.replace_decisions(connection, folder.name, blocks.decisions(folder))
                 else:
                     shutil.rmtree(folder, ignore_errors=True)
+                attachments.sweep(folder)
             except StoreError as error:
                 _log.warning("block left alone", block=folder.name, reason=error.message)
 

@@ -14,6 +14,8 @@ class Limits:
 
     k6's JSON compresses 24 to 33 times and gzip at most 1028 times; ``gzip_ratio`` applies to what came out after the
     first ``gzip_free_bytes``. ``tag_texts`` is how many different tags are brought into memory at most, about.
+    ``junit_bytes`` and ``junit_depth`` bound one report of tests, ``junit_files`` and ``junit_cases`` those of a run
+    together. A run keeps ``attachments`` of ``attachment_bytes`` each; of reports what fits into the same room.
     ``memory_bytes`` bounds DuckDB; ``address_space_bytes`` the whole worker process.
     """
 
@@ -28,6 +30,13 @@ class Limits:
     series: int = 20_000
     metrics: int = 2_000
     tag_characters: int = 512
+    junit_files: int = 256
+    junit_bytes: int = 64 * MIB
+    junit_cases: int = 500_000
+    junit_characters: int = 64 * 1024
+    junit_depth: int = 100
+    attachments: int = 20
+    attachment_bytes: int = 5 * MIB
     memory_bytes: int = 640 * MIB
     address_space_bytes: int = 4 * GIB
     wall_s: int = 900

@@ -8,11 +8,12 @@ import orjson
 
 from data.errors import UnreadableArtefact
 from ingest.inflate import head
+from ingest.junit import ROOTS, root_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Shape = Literal["k6-json", "k6-csv", "json-document"]
+Shape = Literal["k6-json", "k6-csv", "json-document", "junit-xml"]
 
 _HEAD = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -31,18 +32,22 @@ _LINES_TRIED = 50
 
 
 def recognise(path: Path, name: str) -> Shape:
-    """The shape of a file: k6 NDJSON, k6 CSV, or one JSON document (some summary).
+    """The shape of a file: k6 NDJSON, k6 CSV, one JSON document (some summary), or a report of tests.
 
     Raises:
         UnreadableArtefact: it is none of these; the message says what it looks like.
     """
-    start = head(path, _HEAD).removeprefix(_BOM).lstrip()
+    whole = head(path, _HEAD)
+    start = whole.removeprefix(_BOM).lstrip()
     if not start:
         empty = path.stat().st_size == 0
         raise UnreadableArtefact(
             f"{name} is {'empty' if empty else 'blank or a damaged gzip stream'}",
             help="check that k6 ran and wrote its output: k6 run --out json=results.json.gz script.js",
         )
+    root = root_of(whole)
+    if root in ROOTS:
+        return "junit-xml"
     if start.startswith(b"metric_name,"):
         return "k6-csv"
     lines = start.splitlines()
@@ -56,7 +61,8 @@ def recognise(path: Path, name: str) -> Shape:
     looks_like = next((what for magic, what in _FOREIGN if start.startswith(magic)), "neither JSON nor k6's CSV")
     raise UnreadableArtefact(
         f"{name} is not k6 output: it looks like {looks_like}",
-        help="expected k6's --out json, --out csv, --summary-export or handleSummary data, plain or gzip",
+        help="expected k6's --out json, --out csv, --summary-export or handleSummary data, plain or gzip; "
+        "beside them JUnit XML, whose root is <testsuites> or <testsuite>",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import blake3
 import structlog
 
-from data import blocks
+from data import attachments, blocks
 from data.errors import ArtefactTooLarge, BadRequest, Busy, UnreadableArtefact
-from data.model import RunMeta
+from data.facts import facts_in, together
+from data.model import Attachment, RunMeta
 from ingest.limits import Limits
 from ingest.process import Progress, worker_process
 from ingest.recognise import Shape, recognise
 from ingest.record import Identity
-from ingest.worker import Job, JobFile
+from ingest.worker import FACTS, Job, JobFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from data.model import Run
     from data.store import Store
@@ -72,8 +73,14 @@ class Ingestor:
         self._turn = threading.Lock()
         self._waiting = threading.BoundedSemaphore(QUEUE)
 
-    def ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress | None = None) -> Ingested:
-        """Turn the files of one run into a stored run.
+    def ingest(
+        self,
+        uploads: Sequence[Upload],
+        meta: RunMeta,
+        on_progress: Progress | None = None,
+        attached: Sequence[Upload] = (),
+    ) -> Ingested:
+        """Turn the files of one run into a stored run; ``attached`` are kept with it and not read.
 
         Raises:
             BadInput: they cannot be used; nothing was stored.
@@ -83,20 +90,27 @@ class Ingestor:
         if not self._waiting.acquire(blocking=False):
             raise Busy(f"{QUEUE} uploads are waiting to be read", help="send it again in a minute")
         try:
-            return self._ingest(uploads, meta, on_progress or (lambda _step, _share: None))
+            return self._ingest(uploads, meta, on_progress or (lambda _step, _share: None), attached)
         finally:
             self._waiting.release()
 
-    def _ingest(self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress) -> Ingested:
+    def _ingest(
+        self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress, attached: Sequence[Upload]
+    ) -> Ingested:
         shapes = self._shapes(uploads)
+        given = [self._attachment(upload) for upload in attached]
         with self._turn, self._folder() as folder, self._worker(folder) as worker:
             files = _hashed(uploads, shapes)  # a second for each 4 GB, while the worker starts
             digest = _run_digest(files)
             identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
-            if self._store.has_run(identity.id):
-                return self._known(identity, files)
-            worker.read(Job(folder, tuple(files), identity, self.limits), on_progress)
+            there = self._store.attachments(identity.id) if (known := self._store.has_run(identity.id)) else []
+            given = self._kept_reports(files, there) + self._within(given, there)
+            job = Job(folder, tuple(files), identity, self.limits)
+            if known:
+                return self._known(job, given, there, lambda asked: worker.read(asked, on_progress))
+            worker.read(job, on_progress)
             record = blocks.read_manifest(folder / "block").record
+            attachments.attach(folder / "block", given)
             self._store.add_run(record, folder / "block")
         _log.info("run ingested", run=identity.id, points=record.run.points, requests=record.run.requests)
         return Ingested(record.run, created=True)
@@ -116,39 +130,108 @@ class Ingestor:
     def _shapes(self, uploads: Sequence[Upload]) -> list[Shape]:
         if not uploads:
             raise BadRequest("no file was given", help="phasegate ingest results.json.gz")
-        if len(uploads) > self.limits.parts:
+        shapes = [self._shape(upload) for upload in uploads]
+        reports = shapes.count("junit-xml")
+        if reports == len(shapes):
             raise BadRequest(
-                f"{len(uploads)} files were given; a run has at most {self.limits.parts}",
+                f"{', '.join(upload.name for upload in uploads[:3])}: reports of tests alone are no run",
+                help="give the k6 output of the run with them: phasegate ingest results.json.gz --junit report.xml",
+            )
+        if len(shapes) - reports > self.limits.parts:
+            raise BadRequest(
+                f"{len(shapes) - reports} files were given; a run has at most {self.limits.parts}",
                 help="upload each run on its own",
             )
-        return [self._shape(upload) for upload in uploads]
+        if reports > self.limits.junit_files:
+            raise BadRequest(
+                f"{reports} reports of tests were given; a run has at most {self.limits.junit_files}",
+                help="merge them first: junitparser merge 'reports/*.xml' all.xml",
+            )
+        return shapes
 
     def _shape(self, upload: Upload) -> Shape:
+        self._check_size(
+            upload, self.limits.artefact_bytes, "k6's .gz output is about 20 times smaller: --out json=results.json.gz"
+        )
+        with _readable(upload.name):
+            return recognise(upload.path, upload.name)
+
+    def _check_size(self, upload: Upload, most: int, advice: str) -> int:
         path, name = upload.path, upload.name
         with _readable(name):
             if not path.is_file():
                 raise UnreadableArtefact(
                     f"{name} is not a file, but a folder or a device" if path.exists() else f"there is no file {name}",
-                    help="name the file that k6 wrote with --out json or --out csv; - is standard input",
+                    help="name a file, as the one that k6 wrote with --out json or --out csv; - is standard input",
                 )
-            if (size := path.stat().st_size) > self.limits.artefact_bytes:
-                raise ArtefactTooLarge(
-                    f"{name} has {size:,} bytes; at most {self.limits.artefact_bytes:,} are taken",
-                    help="k6's .gz output is about 20 times smaller: --out json=results.json.gz",
-                )
-            return recognise(path, name)
+            if (size := path.stat().st_size) > most:
+                raise ArtefactTooLarge(f"{name} has {size:,} bytes; at most {most:,} are taken", help=advice)
+        return size
 
-    def _known(self, identity: Identity, files: Sequence[JobFile]) -> Ingested:
-        """The run that these bytes are; what was not said of it before is taken over."""
+    def _attachment(self, upload: Upload) -> tuple[Attachment, Path]:
+        """A file that is only kept."""
+        advice = "attach its beginning, or where it can be found"
+        size = self._check_size(upload, self.limits.attachment_bytes, advice)
+        with _readable(upload.name):
+            digest = upload.digest or blocks.file_digest(upload.path)
+        return Attachment(attachments.safe_name(upload.name), "file", digest, size), upload.path
+
+    def _within(
+        self, given: list[tuple[Attachment, Path]], there: Sequence[Attachment]
+    ) -> list[tuple[Attachment, Path]]:
+        """Those files, if a run may have so many."""
+        stored = {(one.name, one.digest) for one in there if one.kind == "file"}
+        total = stored | {(one.name, one.digest) for one, _ in given}
+        if len(total) > self.limits.attachments:
+            raise BadRequest(
+                f"{len(total)} files would be attached to the run; it has at most {self.limits.attachments}",
+                help="attach one archive of them",
+            )
+        return given
+
+    def _kept_reports(self, files: Sequence[JobFile], there: Sequence[Attachment]) -> list[tuple[Attachment, Path]]:
+        """The reports of tests as attachments; those that there is no room for are listed alone."""
+        room = self.limits.attachments * self.limits.attachment_bytes
+        room -= sum(one.bytes for one in there if one.kind == "junit" and one.kept)
+        found = []
+        for file in files:
+            if file.shape == "junit-xml":
+                size = file.path.stat().st_size
+                kept = size <= min(room, self.limits.attachment_bytes)
+                room -= size if kept else 0
+                found.append((Attachment(file.name, "junit", file.digest, size, kept=kept), file.path))
+        return found
+
+    def _known(
+        self,
+        job: Job,
+        given: Sequence[tuple[Attachment, Path]],
+        there: Sequence[Attachment],
+        read: Callable[[Job], None],
+    ) -> Ingested:
+        """The run that these bytes are; what was not said of it before is taken over, and what is new is attached."""
+        identity, files = job.identity, job.files
         record = self._store.record(identity.id)
-        stored = {artefact.digest for artefact in record.artefacts}
+        reports = tuple(file for file in files if file.shape == "junit-xml")
+        read_before = {one.digest for one in there if one.kind == "junit"}
+        stored = {artefact.digest for artefact in record.artefacts} | read_before
+        if not read_before:
+            stored |= {file.digest for file in reports}  # the tests of a run are told once, all together
         notes = [
             f"{file.name} was not added: a stored run takes no more files; `phasegate runs delete {identity.id}`, "
             "then ingest all of them together"
             for file in files
             if file.digest not in stored
         ]
-        meta, told = filled(record.run.meta, identity.meta)
+        meta = identity.meta
+        if reports and {file.digest for file in reports} == (read_before or {file.digest for file in reports}):
+            read(replace(job, files=reports))
+            meta = replace(meta, facts=together([meta.facts, facts_in((job.folder / FACTS).read_bytes())]))
+        added = self._store.attach(
+            identity.id, [one for one in given if one[0].digest in stored or one[0].kind == "file"]
+        )
+        notes += [f"{one.name} is attached now" for one in added]
+        meta, told = filled(record.run.meta, meta)
         run = record.run if meta == record.run.meta else self._store.amend_run(record.run, meta)
         return Ingested(run, created=False, notes=(*notes, *told))
 
@@ -201,6 +284,6 @@ def _named(meta: RunMeta) -> dict[str, Any]:
 
 def _run_digest(files: Sequence[JobFile]) -> str:
     """Who the run is: the bytes of its samples, or of its summaries where there are none."""
-    samples = [file.digest for file in files if file.shape != "json-document"]
-    digests = sorted(samples or [file.digest for file in files])
+    samples = [file.digest for file in files if file.shape in {"k6-json", "k6-csv"}]
+    digests = sorted(samples or [file.digest for file in files if file.shape == "json-document"])
     return digests[0] if len(digests) == 1 else blake3.blake3("\n".join(digests).encode()).hexdigest()

@@ -23,10 +23,13 @@ import duckdb
 from pydantic import TypeAdapter
 
 from data import blocks
-from data.errors import FULL, BadInput, NoSpace, PhasegateError, StoreError, UnreadableArtefact
+from data.errors import FULL, ArtefactTooLarge, BadInput, NoSpace, PhasegateError, StoreError, UnreadableArtefact
+from data.facts import Facts, together
 from data.model import Artefact, ArtefactKind
 from ingest import block
 from ingest.inflate import MAGIC, inflate
+from ingest.junit import check_junit_size, read_report
+from ingest.junit_facts import facts_of_tests
 from ingest.limits import Limits
 from ingest.recognise import Shape
 from ingest.record import Identity, assemble, check_parts
@@ -34,12 +37,15 @@ from ingest.stage import Source, ends_mid_line, first_not_k6s, stage
 from ingest.summary import Summary, parse_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from data.model import Metric, Series, Threshold
+    from ingest.junit import TestReport
 
 Report = Callable[[str, float], None]
 
+FACTS = "facts.json"
+"""Where in its folder a job leaves the facts of its tests, for a run that is stored already."""
 _POLL_S = 0.2
 _NICE = 10
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded", "max_temp_directory_size")
@@ -59,7 +65,7 @@ class JobFile:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs: it asks nobody."""
+    """Everything a worker needs: it asks nobody. Where all files are reports of tests, it leaves no block."""
 
     folder: Path
     files: tuple[JobFile, ...]
@@ -102,15 +108,22 @@ class Worker:
         self._db.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false")
 
     def run(self) -> None:
-        """Read every file and leave a finished block in the job's folder."""
-        samples = [f for f in self._job.files if f.shape != "json-document"]
+        """Read every file and leave a finished block, and the facts of tests, in the job's folder."""
+        identity = self._job.identity
+        if reports := [file for file in self._job.files if file.shape == "junit-xml"]:
+            facts = self._tests(reports)
+            (self._job.folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+            if len(reports) == len(self._job.files):
+                return
+            identity = replace(identity, meta=replace(identity.meta, facts=together([identity.meta.facts, facts])))
+        samples = [f for f in self._job.files if f.shape in _KINDS]
         summaries = [self._summary(f) for f in self._job.files if f.shape == "json-document"]
         staged = [self._stage(number, file) for number, file in enumerate(samples)]
         series, collapsed = self._write_parts(staged)
         with self._progress("statistics"):
             stats = block.metric_stats(self._db, self._block) if staged else {}
         record = assemble(
-            self._job.identity,
+            identity,
             [replace(s.artefact, collapsed_tags=collapsed) for s in staged] + [artefact for artefact, _ in summaries],
             series,
             [definition for s in staged for definition in s.definitions],
@@ -118,6 +131,28 @@ class Worker:
             [summary for _, summary in summaries],
         )
         blocks.write_manifest(self._block, record)
+
+    def _tests(self, files: Sequence[JobFile]) -> Facts:
+        """The facts of all reports of tests together."""
+        reports: list[TestReport] = []
+        limits = self._job.limits
+        cases = 0
+        for file in files:
+            plain, damage = self._plain(file)
+            if damage:
+                raise UnreadableArtefact(
+                    f"could not read {file.name}: {damage}", help="give the file as it was written"
+                )
+            check_junit_size(file.name, plain.stat().st_size, limits)
+            reports.append(read_report(plain.read_bytes(), file.name, limits))
+            cases += sum(len(suite.cases) for suite in reports[-1].suites)
+            if cases > limits.junit_cases:
+                raise ArtefactTooLarge(
+                    f"the reports up to {file.name} have more than {limits.junit_cases:,} test cases together",
+                    help="give those that entry criteria ask about",
+                )
+            self._report("tests", len(reports) / len(files))
+        return facts_of_tests(reports)
 
     def _summary(self, file: JobFile) -> tuple[Artefact, Summary]:
         plain, truncated = self._plain(file)

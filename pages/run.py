@@ -63,6 +63,9 @@ def _about(view: RunView) -> None:
     phase = view.verdict.phase if view.verdict else None
     with st.expander("About this run"):
         st.table(tables.about(view.run, view.artefacts), border="horizontal", alt="What is known of this run")
+        if kept := [one for one in view.attachments if one.kept]:
+            links = (f"[{escape.markdown(one.name)}]({frame.attachment_href(view.run.id, one.name)})" for one in kept)
+            st.markdown(f"Attached, to be saved: {', '.join(links)}")
         st.markdown("A link to this page:")
         st.code(f"{frame.server_url()}/{frame.run_href(view.run.id, phase)}", language=None, wrap_lines=True)
         if phase:

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from data.model import Attachment, AttachmentKind
     from slo.model import ConfigReport, IngestAnswer, ObjectiveResult, Overview, RunRef, Verdict, VerdictState
 
+_ATTACHED: dict[AttachmentKind, str] = {"junit": "tests (JUnit XML)", "file": "file"}
 _MOST_NAMED = 3
 _MOST_REASONS = 5
 _MOST_MET = 12
@@ -52,12 +54,31 @@ def ingested(answer: IngestAnswer) -> RenderableType:
     """What became of an upload."""
     run = answer.run
     word = "Stored" if answer.created else "Known already: the same bytes are"
-    head = Text.assemble(f"{word} run ", (run.id, "bold"), f"  {measured(run)}{version(run)}")
+    head: RenderableType = Text.assemble(f"{word} run ", (run.id, "bold"), f"  {measured(run)}{version(run)}")
     phase = answer.verdict.phase if answer.verdict else "PHASE"
     next_ = Text(f"  next  phasegate verdict {run.id} --phase {phase}  # its exit code is the verdict", style="dim")
+    head = Group(head, *(Text(f"  {line}") for line in _tests(run)))
     if answer.verdict is not None:
         return Group(head, Text(), *_verdict(answer.verdict, everything=False), next_)
     return Group(head, *(finding(found) for found in answer.findings), next_)
+
+
+def attachments(found: Sequence[Attachment]) -> RenderableType:
+    """The files kept with a run as a table."""
+    if not found:
+        return Text("Nothing is attached to this run: `ingest --junit FILE` and `--attach FILE` keep files with one.")
+    return table(
+        "name|what|bytes>|BLAKE3",
+        (
+            (
+                one.name,
+                f"{_ATTACHED[one.kind]}{'' if one.kept else ', too large to keep'}",
+                f"{one.bytes:,}",
+                one.digest[:16],
+            )
+            for one in found
+        ),
+    )
 
 
 def deleted(run: RunRef) -> RenderableType:
@@ -117,6 +138,23 @@ def config(report: ConfigReport) -> RenderableType:
         Text(f"  digest    {report.digest}"),
     ]
     return Group(*lines, *(Text(f"  note      {note}") for note in report.notes))
+
+
+def _tests(run: RunRef) -> Iterator[str]:
+    """What came of the tests that ran beside a run, if their reports came with it."""
+    facts = run.facts
+    counts = {
+        what: int(fact)
+        for what in ("passed", "failed", "skipped", "flaky", "inconsistent")
+        if isinstance(fact := facts.get(f"tests.{what}"), float) and (fact or what in {"passed", "failed"})
+    }
+    if counts:
+        yield f"tests  {', '.join(f'{count:,} {what}' for what, count in counts.items())}"
+    elif "tests.total" in facts:
+        yield "tests  none ran"
+    for what in ("failed", "flaky", "inconsistent"):
+        if what in counts and (names := facts.get(f"tests.{what}_names")):
+            yield f"       {what}: {names}"
 
 
 def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from data.facts import Facts
-from data.model import Waiver
+from data.model import Attachment, Waiver
 
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
@@ -311,6 +311,7 @@ class RunView:
     endpoints: tuple[Endpoint, ...]
     errors: tuple[ErrorGroup, ...]
     artefacts: tuple[str, ...]
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

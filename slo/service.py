@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from data.model import Decision, Run, Waiver, WaiverRequest
+    from data.model import Attachment, Decision, Run, Waiver, WaiverRequest
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
@@ -139,6 +139,7 @@ class Service:
         """Everything the Run page draws."""
         run = self._store.find_run(run_id)
         record = self._store.record(run.id)
+        attached = tuple(self._store.attachments(run.id))
         config = self._config.load()
         chosen = _shown_phase(config, phase, run) if config else None
         verdict = self._verdicts([run], config, chosen)[run.id] if config and chosen else None
@@ -152,8 +153,24 @@ class Service:
             timeline=views.timeline(record, self._store.samples, bin_s),
             endpoints=views.endpoints(record, self._store.samples),
             errors=views.errors(record),
-            artefacts=tuple(f"{a.name} ({a.kind}, {a.bytes:,} bytes)" for a in record.artefacts),
+            artefacts=(
+                *(f"{a.name} ({a.kind}, {a.bytes:,} bytes)" for a in record.artefacts),
+                *(f"{a.name} ({'junit' if a.kind == 'junit' else 'attached'}, {a.bytes:,} bytes)" for a in attached),
+            ),
+            attachments=attached,
         )
+
+    def attachments(self, run_id: str) -> tuple[Attachment, ...]:
+        """The files kept with a run."""
+        return tuple(self._store.attachments(self._store.find_run(run_id).id))
+
+    def attachment(self, run_id: str, name: str) -> bytes:
+        """The bytes of a file kept with a run, as they were sent.
+
+        Raises:
+            NotFound: there is no such run or file, or the file was too large to keep.
+        """
+        return self._store.attachment(self._store.find_run(run_id).id, name)
 
     def overview(self, phase: str | None = None, environment: str | None = None, branch: str | None = None) -> Overview:
         """Which services are ready for a phase (default: the first of slo.yaml)?"""

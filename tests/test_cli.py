@@ -127,6 +127,47 @@ def test_a_run_comes_with_its_summary_and_labels(shell: Shell) -> None:
     assert listed == [answer["run"]]
 
 
+def test_a_run_comes_with_reports_of_tests_and_files(shell: Shell) -> None:
+    for name, result in (("unit/junit.xml", ""), ("all/junit.xml", "<failure/>")):
+        path = shell.folder / "reports" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(f'<testsuite name="s"><testcase classname="c" name="t">{result}</testcase></testsuite>')
+    (shell.folder / "k6.log").write_bytes(b"a log\n")
+    done = shell("ingest", file("auth"), "--junit", "reports/*/*.xml", "--junit", "", "--attach", "k6.log")
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.decode()
+    assert "  tests  1 passed, 1 failed, 1 inconsistent" in told
+    assert "inconsistent: c::t (fails in reports/all/junit.xml, passes in reports/unit/junit.xml)" in told
+    answer = shell.json("ingest", file("auth"))
+    assert isinstance(answer, dict)
+    run = answer["run"]["id"]
+    listed = shell.json("runs", "attachments", run)
+    assert isinstance(listed, list)
+    assert [one["name"] for one in listed] == ["junit.xml", "junit-2.xml", "k6.log"]
+    assert "k6.log" in shell("runs", "attachments", run).stdout.decode()
+    saved = shell("runs", "attachments", run, "--get", "k6.log", "--out", "saved.log")
+    assert (saved.returncode, saved.stdout, (shell.folder / "saved.log").read_bytes()) == (0, b"", b"a log\n")
+    assert shell("runs", "attachments", run, "--get", "k6.log", "--out", "-").stdout == b"a log\n"
+    for words in (["--get", "k6.log"], ["--get", "x", "--out", "x"], ["--get", "k6.log", "--out", "no/such/x"]):
+        assert shell("runs", "attachments", run, *words).returncode == 2
+    assert not (shell.folder / "x").exists()
+
+
+def test_a_pattern_of_reports_that_matches_none_is_an_error(shell: Shell) -> None:
+    done = shell("ingest", file("auth"), "--junit", "reports/*.xml")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"no file matches reports/*.xml" in done.stderr
+    assert shell.json("runs") == []
+
+
+def test_a_shell_may_expand_the_pattern(shell: Shell) -> None:
+    for name in ("a.xml", "b.xml"):
+        (shell.folder / name).write_text(f'<testsuite name="{name}"><testcase name="{name}"/></testsuite>')
+    answer = shell.json("ingest", file("auth"), "--junit", "a.xml", "b.xml")
+    assert isinstance(answer, dict)
+    assert answer["run"]["facts"]["tests.passed"] == 2
+
+
 def test_standard_input_is_a_file(shell: Shell) -> None:
     done = shell("ingest", "-", "--service", "auth", stdin=file("auth").read_bytes())
     assert done.returncode == 0, done.stderr

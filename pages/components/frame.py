@@ -97,6 +97,11 @@ def verdict_href(run: RunRef, phase: str) -> str:
     return f"api/v1/runs/{quote(run.id, safe='')}/verdict?" + urlencode({"phase": phase})
 
 
+def attachment_href(run_id: str, name: str) -> str:
+    """The address of a file kept with a run, to be saved, relative to any page."""
+    return f"api/v1/runs/{quote(run_id, safe='')}/attachments/{quote(name, safe='')}"
+
+
 def run_query(run_id: str, phase: str | None) -> dict[str, str]:
     """What names a run, and the phase it is judged by, in an address."""
     return {"run": run_id} | phase_query(phase)

@@ -19,6 +19,7 @@ from tests.ingesting import Quick
 
 RUNS = demo.FOLDER / "runs"
 EVENT = next(RUNS.glob("*event-slow.json.gz"))
+JUNIT = b'<testsuite name="smoke"><testcase name="t"><failure/></testcase></testsuite>'
 EVENT_SUMMARY = next(RUNS.glob("*event-slow.summary.json"))
 
 
@@ -86,6 +87,42 @@ def test_a_summary_comes_before_its_run(client: TestClient, desk: Desk) -> None:
     assert {a.kind for a in desk._store.record(sent["run"]["id"]).artefacts} == {"k6-json", "k6-summary-export"}
 
 
+def test_a_report_of_tests_is_known_by_what_it_holds(client: TestClient) -> None:
+    report = client.post("/v1/artefacts", content=JUNIT).json()["artefact"]
+    sent = {}
+    for named in (report, f"{report}:../reports/tests.xml"):
+        sent = client.post(f"/v1/runs?service=event&artefact={named}", content=EVENT.read_bytes()).json()
+        assert sent["run"]["facts"]["tests.failed"] == 1
+        assert sent["notes"] == []
+    run = sent["run"]["id"]
+    (kept,) = client.get(f"/v1/runs/{run}/attachments").json()
+    assert (kept["name"], kept["kind"], kept["digest"]) == (report[:12], "junit", report)
+    assert client.get(f"/v1/runs/{run[:6]}/attachments/{report[:12]}").content == JUNIT
+
+
+def test_an_attachment_is_saved_and_never_shown(client: TestClient) -> None:
+    hostile = b"<script>alert(1)</script>"
+    digest = client.post("/v1/artefacts", content=hostile).json()["artefact"]
+    params = {"attach": f'{digest}:../x"\r\n.html'}
+    run = client.post("/v1/runs", params=params, content=EVENT.read_bytes()).json()["run"]["id"]
+    (kept,) = client.get(f"/v1/runs/{run}/view").json()["attachments"]
+    answer = client.get(f"/v1/runs/{run}/attachments/{kept['name']}")
+    assert (answer.status_code, answer.content) == (200, hostile)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{kept["name"]}"'
+    assert kept["name"] == "x_.html"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for name in ("nothing", "..%2f..%2fcatalog.duckdb", "manifest.json"):
+        assert client.get(f"/v1/runs/{run}/attachments/{name}").status_code == 404
+
+
+def test_an_attachment_over_the_limit_is_refused_and_nothing_is_stored(client: TestClient) -> None:
+    digest = client.post("/v1/artefacts", content=b"x" * (5 * 2**20 + 1)).json()["artefact"]
+    answer = client.post(f"/v1/runs?attach={digest}:core", content=EVENT.read_bytes())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "artefact_too_large")
+    assert client.get("/v1/runs").json() == []
+
+
 def test_what_was_uploaded_is_not_kept_beside_the_store(client: TestClient, desk: Desk) -> None:
     client.post("/v1/runs?service=event", content=EVENT.read_bytes())
     assert not [path for path in (desk.settings.home / "spool").rglob("*") if path.is_file()]
@@ -100,6 +137,10 @@ def test_what_was_uploaded_is_not_kept_beside_the_store(client: TestClient, desk
         ("POST", "/v1/runs?exit_code=many", b"x", 400, "bad_request"),
         ("POST", f"/v1/runs?artefact={'0' * 64}", b"x", 404, "not_found"),
         ("POST", "/v1/runs?artefact=../../etc/passwd", b"x", 404, "not_found"),
+        ("POST", f"/v1/runs?attach={'0' * 64}:x", b"x", 404, "not_found"),
+        ("POST", "/v1/runs", JUNIT, 400, "bad_request"),
+        ("GET", "/v1/runs/ffffffff/attachments", None, 404, "not_found"),
+        ("GET", "/v1/runs/ffffffff/attachments/x", None, 404, "not_found"),
         ("GET", "/v1/runs/ffffffff", None, 404, "not_found"),
         ("GET", "/v1/runs/ffffffff/verdict?phase=7A", None, 404, "not_found"),
         ("GET", "/v1/overview?phase=9Z", None, 404, "not_found"),

@@ -101,7 +101,7 @@ REFUSED = {
         [EVENT + b"\0", b'{"metrics":'], UnreadableArtefact, "r1.json is not valid JSON", "when the test ends"
     ),
     "more parts than a run has": Refusal(
-        [b"1", b"2", b"3"], BadRequest, "3 files were given; a run has at most 2", "on its own", Limits(parts=2)
+        [PART_1, PART_2, EVENT], BadRequest, "3 files were given; a run has at most 2", "on its own", Limits(parts=2)
     ),
     "nothing": Refusal([], BadRequest, "no file was given", "phasegate ingest"),
 }  # fmt: skip

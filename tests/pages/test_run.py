@@ -183,6 +183,12 @@ def test_what_is_known_of_the_run_is_told(run_page: Open) -> None:
     assert told["Files"] == "results.json.gz (212 KB), summary.json (4 KB)"
 
 
+def test_what_is_attached_can_be_saved(run_page: Open) -> None:
+    told = text_of(run_page("morning", run="9be2f610")).replace("\\", "")
+    assert "[unit_tests.xml](api/v1/runs/9be2f610/attachments/unit_tests.xml)" in told
+    assert "all.xml" not in told.partition("Attached, to be saved: ")[2].partition("\n")[0], "its bytes were not kept"
+
+
 def test_without_a_config_the_run_is_shown_and_not_judged(run_page: Open) -> None:
     page = run_page("unconfigured", run="7f3a91c2")
     assert "There is no slo.yaml, so runs are shown and nothing is judged." in text_of(page)
