@@ -248,15 +248,20 @@ def _entries(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
 
 
 def _entry(criterion: Criterion, verdicts: Sequence[Verdict]) -> tuple[Answer, tuple[str, ...]]:
-    """It has to hold in every environment that the runs are from, by what they say together, without contradiction."""
+    """It has to hold in every environment that the runs are from.
+
+    That is, by what each run says that says anything of it; else by what they say together, without contradiction.
+    """
     found: list[tuple[Answer, tuple[str, ...]]] = []
     for environment in dict.fromkeys(v.run.environment for v in verdicts):
         of = [v.run for v in verdicts if v.run.environment == environment]
-        alone = [(criterion.judge(run.facts), (run.id,)) for run in of]
+        alone = {run.id: criterion.judge(run.facts) for run in of}
         known = [run for run in of if set(criterion.names) & run.facts.keys()]
         runs = tuple(run.id for run in known)
-        if missed := [one for one in alone if one[0].state == "missed"]:
-            found.append(missed[0])
+        if missed := next((run for run, answer in alone.items() if answer.state == "missed"), None):
+            found.append((alone[missed], (missed,)))
+        elif known and all(alone[run].state == "met" for run in runs):
+            found.append((alone[runs[0]], runs))
         elif name := next((n for n in criterion.names if len({_said(run, n) for run in known} - {None}) > 1), None):
             told = " and ".join(f"{_said(run, name)} in run {run.id}" for run in known if _said(run, name))
             found.append((Answer("not_evaluable", f"{name} is {told}"), runs))

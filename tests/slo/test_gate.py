@@ -283,6 +283,16 @@ def test_facts_that_contradict_each_other_prove_nothing(gate: Gate) -> None:
     assert any("pool is 12 in run" in reason and "50 in run" in reason for reason in decision.reasons)
 
 
+def test_facts_that_differ_where_the_criterion_holds_by_each_are_no_contradiction(gate: Gate) -> None:
+    gate.run("a", Calls("a"))
+    gate.facts["seeded_users"] = 20000.0
+    gate.run("b", Calls("b"))
+    assert gate.ask().decision == "pass"
+    gate.facts["seeded_users"] = 200.0
+    gate.run("b", Calls("b"))
+    assert gate.ask().decision == "fail"
+
+
 def test_a_newer_run_of_another_test_does_not_hide_one_that_failed(gate: Gate) -> None:
     gate.run("a", Calls("a", ms=400), test="load")
     gate.run("b", Calls("b"))
