@@ -131,10 +131,8 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     limits = [*_coverage(asked, phase), *_score(asked, phase)]
     checks += [*limits, *_regressions(evidence)]
     enough = bool(limits) and all(c.state != "missed" for c in limits)
-    # Whatever becomes of what is not known, a score that is sure is the same; coverage alone excuses nothing.
-    sure = phase.score is not None and all(c.state not in {"missed", "unknown"} for c in limits)
     missed = [c for c in checks if c.state == "missed" and not (enough and _is_covered(c))]
-    unknown = [c for c in checks if c.state == "unknown" and not (sure and c.kind == "objective")]
+    unknown = [c for c in checks if c.state == "unknown"]  # neither coverage nor score excuses what is not known
     passed = any(c.kind == "score" and c.state == "met" for c in limits)  # objectives have had their say in it
     counted = {"missed", "at_risk"} if passed else set()
     weak = [
