@@ -76,6 +76,9 @@ def gate(
         show(found, Format.json if output is Output.json else Format.text, gates.gates(found))
         return
 
+    if replay is not None and wait:
+        raise BadRequest("what was decided does not change by waiting", help="leave out --wait, or --replay")
+
     def ask(desk: AnyDesk) -> tuple[GateDecision, ConfigReport | None]:
         if replay is not None:
             return desk.service.gate_replay(replay), in_force(desk, output)
@@ -87,7 +90,7 @@ def gate(
         with telling_desk(server, slo) as desk:  # closed in between: nobody uploads to a store that somebody holds
             return ask(desk)
 
-    if wait and replay is None:
+    if wait:
         decision, judged_by = waited(ask_anew, _seconds(wait))
         answered(decision, output, gates.gate(decision, everything=everything), of_gate, judged_by)
     else:

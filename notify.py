@@ -304,6 +304,8 @@ class Courier:
                 wait_s = self._until_next_s()
             except PhasegateError as error:  # a slo.yaml that is wrong, a disk that is full: later perhaps not any more
                 _log.warning("nobody can be told", reason=error.message)
+            except Exception:  # noqa: BLE001  # the last line of its thread: what it does not know must not end it
+                _log.exception("nobody can be told")
             self._woken.wait(wait_s)
 
     def _until_next_s(self) -> float:

@@ -12,9 +12,9 @@ T = TypeVar("T")
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
 
-def to_json(document: object, *, indent: int | None = None) -> str:
-    """A document (or a sequence of one kind) as JSON text."""
-    return _adapter(type(document)).dump_json(document, indent=indent).decode()
+def to_json(document: object, *, indent: int | None = None, defaults: bool = True) -> str:
+    """A document (or a sequence of one kind) as JSON text; without ``defaults``, only what is not by default."""
+    return _adapter(type(document)).dump_json(document, indent=indent, exclude_defaults=not defaults).decode()
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:

@@ -283,7 +283,7 @@ def _kinds(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
             if not kind.concerns(service):
                 continue
             runs = [evidence.verdicts[place].run for place in evidence.runs.get(service or "", ())]
-            found = demanded(kind, runs, names, evidence.question.version)
+            found = demanded(kind, service, runs, names, evidence.question.version)
             yield GateCheck(
                 "kind", f"run of kind {kind.name}", "met" if found.met else "unknown", found.reason, service,
                 runs=found.runs, next_step=found.next_step,

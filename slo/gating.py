@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from slo.config import Config, Phase
     from slo.judging import Judging
-    from slo.model import Verdict
+    from slo.model import RunRef, Verdict
 
 LONGEST = timedelta(days=30)
 """How long a waiver may last."""
@@ -195,8 +195,12 @@ class Gates:
     def _speaking(self, phase: Phase, asked: _Asked) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, ...]]]:
         """The verdicts of the newest run of each test and kind that calls a service asked about, and who is whose."""
         alike: dict[object, Run] = {}
+        seen = set()
         for run in asked.runs:  # newest first
-            alike.setdefault((test_of(run), kinds_of(run.meta.facts, phase.runs)), run)
+            kinds = kinds_of(run.meta.facts, phase.runs)
+            if kinds or test_of(run) not in seen:  # of no kind that is asked for: any newer run of the test replaces it
+                alike.setdefault((test_of(run), kinds), run)
+            seen.add(test_of(run))
         newest = list(alike.values())
         speaks = {
             service or "": [run for run in newest if covers(run_ref(run), service, asked.tested[run.id])]
@@ -211,11 +215,11 @@ class Gates:
         }
 
     def _stale(self, phase: Phase, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-        """The runs that are older than the phase allows now; one whose age is not known is."""
+        """The runs that ended longer ago than the phase allows; one of which that is not known is among them."""
         if phase.max_age_s is None:
             return ()
         oldest = self._clock() - timedelta(seconds=phase.max_age_s)
-        times = {v.run.id: v.run.started_at or v.run.received_at for v in verdicts}
+        times = {v.run.id: _ended(v.run) for v in verdicts}
         return tuple(run_id for run_id, at in times.items() if at is None or at < oldest)
 
     def _keep(self, decision: GateDecision, evidence: GateEvidence, asked: _Asked) -> GateDecision:
@@ -236,6 +240,13 @@ class Gates:
         return self.decision(decision.id)  # who asked at the same time may have been first
 
 
+def _ended(run: RunRef) -> datetime | None:
+    """When a run ended: not after it was received, however far its generator's clock ran ahead."""
+    began, received = run.started_at, run.received_at
+    times = [began + timedelta(seconds=run.duration_s or 0.0) if began else None, received]
+    return min((at for at in times if at), default=None)
+
+
 def _check_lengths(*texts: str) -> None:
     if any(len(text) > _LONGEST_TEXT for text in texts):
         raise BadRequest(f"a name or a reason has at most {_LONGEST_TEXT} characters", help="say it shorter")
@@ -250,4 +261,5 @@ def _id_of(evidence: GateEvidence) -> str:
         ),
         earlier=tuple(replace(one, decided_at=None) for one in evidence.earlier),
     )  # fmt: skip
-    return blake3.blake3(f"{RULE_VERSION} {to_json(timeless)}".encode()).hexdigest()[:_ID_CHARACTERS]
+    said = to_json(timeless, defaults=False)  # what later versions know besides is no other evidence
+    return blake3.blake3(f"{RULE_VERSION} {said}".encode()).hexdigest()[:_ID_CHARACTERS]

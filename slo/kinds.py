@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 @dataclass(frozen=True)
 class Load:
-    """At least this share (1.5: 150 %) of the requests per second of the newest run of another kind."""
+    """At least this share (1.5: 150 %) of the requests per second of a run of another kind in the same environment."""
 
     share: float
     of: str
@@ -76,10 +76,12 @@ def kinds_of(facts: Facts, kinds: Sequence[RunKind]) -> tuple[str, ...]:
     return tuple(kind.name for kind in kinds if kind.fits(facts))
 
 
-def demanded(kind: RunKind, runs: Sequence[RunRef], others: Mapping[str, RunKind], version: str) -> Demanded:
-    """Is there a run of this kind among ``runs``, newest first, which speak for one service? ``others`` are by name."""
+def demanded(
+    kind: RunKind, service: str | None, runs: Sequence[RunRef], others: Mapping[str, RunKind], version: str
+) -> Demanded:
+    """Is there a run of this kind among ``runs``, which speak for a service? ``others`` are the kinds by name."""
     said = " and ".join(f"`{criterion.text}`" for criterion in kind.where)
-    tries = [_tried(kind, run, runs, others) for run in runs if kind.fits(run.facts)]
+    tries = [_tried(kind, service, run, runs, others) for run in runs if kind.fits(run.facts)]
     missing = Demanded(
         f"is missing: no run of version {version} says {said}",
         next_step=f"make one, and store it with the facts {said} and `--version {shlex.quote(version)}`",
@@ -87,19 +89,36 @@ def demanded(kind: RunKind, runs: Sequence[RunRef], others: Mapping[str, RunKind
     return next((one for one in tries if one.met), tries[0] if tries else missing)
 
 
-def _tried(kind: RunKind, run: RunRef, runs: Sequence[RunRef], others: Mapping[str, RunKind]) -> Demanded:
+def _tried(
+    kind: RunKind, service: str | None, run: RunRef, runs: Sequence[RunRef], others: Mapping[str, RunKind]
+) -> Demanded:
+    if not _calls(run, service):
+        what = service or "anything"
+        return Demanded(f"did not call {what}: run {run.id}", (run.id,), f"let the {kind.name} test call {what}")
     took = f"run {run.id} took {numbers.seconds(run.duration_s)}"
-    if (run.duration_s or 0.0) < kind.at_least_s:
+    if not _lasts(run, kind):
         asked = f"asked are {numbers.seconds(kind.at_least_s)}"
         return Demanded(f"is too short: {took}, {asked}", (run.id,), f"run the {kind.name} test for longer")
     if kind.load is None:
         return Demanded(f"is there: {took}", (run.id,))
-    return _loaded(kind, kind.load, run, next((r for r in runs if others[kind.load.of].fits(r.facts)), None))
+    base = others[kind.load.of]
+    alike = [r for r in runs if base.fits(r.facts) and _lasts(r, base) and r.environment == run.environment]
+    # Of several the one under most load: which of them is meant, nobody can say.
+    return _loaded(kind, kind.load, run, max(alike, key=lambda r: _rate(r) or 0.0, default=None))
+
+
+def _calls(run: RunRef, service: str | None) -> bool:
+    return run.requests > 0 and (service is None or service in run.services)
+
+
+def _lasts(run: RunRef, kind: RunKind) -> bool:
+    return (run.duration_s or 0.0) >= kind.at_least_s
 
 
 def _loaded(kind: RunKind, load: Load, run: RunRef, other: RunRef | None) -> Demanded:
     if other is None:
-        reason = f"cannot be held against a run of kind {load.of}: there is none"
+        where = f" in {run.environment}" if run.environment else ""
+        reason = f"cannot be held against a run of kind {load.of}{where}: there is none that lasted"
         return Demanded(reason, (run.id,), f"run the {load.of} test, too")
     both = (run.id, other.id)
     if set(run.services) != set(other.services):

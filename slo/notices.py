@@ -17,6 +17,7 @@ from data.errors import PhasegateError
 from data.notices import StoredNotice
 from slo.baseline import test_of
 from slo.documents import from_json, to_json
+from slo.gate import awaits_runs
 from slo.overview import tested
 from slo.telling import SCHEMA, Message, Notice, changes, heard, link_to, standing_of_gate, standings, tells, title
 
@@ -75,10 +76,15 @@ class Notices:
         return self._turn if config.notify else nullcontext()
 
     def after_gate(self, decision: GateDecision, config: Config) -> None:
-        """Tell what a decision changed, for who holds the :meth:`turn`; what rests on no run is no state of a gate."""
+        """Tell what a decision changed, for who holds the :meth:`turn`; what rests on no run is no state of a gate.
+
+        Nor is it one while the first runs of a version still arrive: other jobs upload.
+        """
         if config.notify and decision.runs:
             with _in_nobodys_way():
-                self._tell("gate", [standing_of_gate(decision)], config)
+                standing = standing_of_gate(decision)
+                if not awaits_runs(decision) or self._store.told([standing.subject.key]):
+                    self._tell("gate", [standing], config)
 
     def recent(self, limit: int) -> tuple[Notice, ...]:
         """What became of messages: those that wait or failed first, each newest first."""

@@ -16,6 +16,9 @@ from slo.reader import Read, Reader, optional, suggestion
 from slo.source import ExpressionError, quoted
 from slo.tree import Items, Node
 
+_SECRET_PATHS = re.compile(r"hooks\.slack\.com|(ptb\.|canary\.)?discord(app)?\.com|.+\.webhook\.office\.com|"
+                           r".+\.logic\.azure\.com|api\.telegram\.org|chat\.googleapis\.com")  # fmt: skip
+"""Hosts whose addresses are secrets themselves."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESSES = ("url_env", "webhook")
 _KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
@@ -110,5 +113,10 @@ def _webhook(text: str) -> str:
         raise ExpressionError(
             "secret-in-webhook", "a webhook has no user, query or fragment, where secrets travel", (0, len(text)),
             help="its signature says who sends it: `secret_env`",
+        )  # fmt: skip
+    if _SECRET_PATHS.fullmatch(parts.hostname or ""):
+        raise ExpressionError(
+            "secret-in-webhook", "whoever knows this address may write there", (0, len(text)),
+            help="put it in a variable as an apprise URL, and write its name: `url_env`",
         )  # fmt: skip
     return text

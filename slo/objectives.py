@@ -125,7 +125,8 @@ def _compared(filled: ObjectiveResult, value: float, objective: Objective, held:
     if beside or not asks.is_single:
         judged = replace(judged, decided_by=target.text)
     if not found.holds:
-        doubt = "" if found.proven or not filled.ci else f"; its 95 % interval {_interval(filled)} reaches the target"
+        reaches = filled.ci and any(target.holds(end) for end in filled.ci)
+        doubt = f"; its 95 % interval {_interval(filled)} reaches the target" if reaches else ""
         reason = f"{target.stat} = {told}, target {target.op} {bound}{beside}{doubt}"
         return replace(judged, state="missed", reason=reason)
     if risk := _risk(filled, objective, held, found):
@@ -157,7 +158,9 @@ def _one(asked: Target, filled: ObjectiveResult, held: Held) -> _Ruling:
     target = asked if held.value is None else asked.against(held.value, _unit(filled))
     value = filled.value or 0.0
     holds = target.holds(value)
+    # The interval is the run's own: how sure the baseline is, against which a relative target is missed, is not in it.
     proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
+    proven = proven and (holds or not asked.relative)
     margin = target.margin(value)
     return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin)
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from data.catalog import RunFilter
-from data.errors import BadRequest, NotFound
+from data.errors import BadRequest, ConfigError, NotFound
 from slo import overview, views
 from slo.baseline import test_of
 from slo.compare_view import compare_view
-from slo.config import load_config
+from slo.config import parse_config, read_text
 from slo.evidence import Evidence
-from slo.gate import GateQuestion, awaits_runs, waivers_on
+from slo.gate import GateQuestion, waivers_on
 from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
@@ -52,22 +52,19 @@ class ConfigSource:
         """The configuration, or ``None`` where there is no file.
 
         Raises:
-            ConfigError: the file is wrong; the message has file, line and column.
+            ConfigError: the file is wrong, or cannot be read; the message has file, line and column.
         """
-        path = next((path for path in self._paths if path.is_file()), None)
-        if path is None:
-            return None
-        stat = path.stat()
-        version = (path, stat.st_mtime_ns, stat.st_size)
-        if self._read is None or self._read[0] != version:
-            self._read = version, load_config(path), path.read_text(encoding="utf-8")
-        return self._read[1]
+        found = self._current()
+        return found[0] if found else None
 
     def in_force(self) -> tuple[Config, str]:
         """The configuration with its text. Raises as :meth:`require` does."""
-        config = self.require()
-        read = self._read
-        return (read[1], read[2]) if read else (config, "")
+        if (found := self._current()) is None:
+            raise NotFound(
+                f"there is no {self._paths[0]}, so there are no targets to judge by",
+                help="write one (docs/slo-yaml.md), or name yours with --slo or PHASEGATE_SLO",
+            )
+        return found
 
     def text(self, digest: str) -> str:
         """The text of the configuration with this digest, while it is in force; else nothing."""
@@ -79,12 +76,21 @@ class ConfigSource:
         Raises:
             NotFound: there is no file.
         """
-        if (config := self.load()) is None:
-            raise NotFound(
-                f"there is no {self._paths[0]}, so there are no targets to judge by",
-                help="write one (docs/slo-yaml.md), or name yours with --slo or PHASEGATE_SLO",
-            )
-        return config
+        return self.in_force()[0]
+
+    def _current(self) -> tuple[Config, str] | None:
+        path = next((path for path in self._paths if path.is_file()), None)
+        if path is None:
+            return None
+        try:
+            stat = path.stat()
+        except OSError as error:  # it is being replaced
+            raise ConfigError(f"{path}:1:1: the file cannot be read: {error.strerror}") from error
+        version = (path, stat.st_mtime_ns, stat.st_size)
+        if self._read is None or self._read[0] != version:
+            text = read_text(path)
+            self._read = version, parse_config(text, str(path)), text
+        return self._read[1:]
 
 
 class Service:
@@ -292,8 +298,7 @@ class Service:
         config, text = self._config.in_force()
         with self.outbox.turn(config):
             decision = self._gates.decide(GateQuestion(phase, version, environment), config, text)
-            if not awaits_runs(decision):  # other jobs still upload: that is no change of state
-                self.outbox.after_gate(decision, config)
+            self.outbox.after_gate(decision, config)
         return decision
 
     def tell(self, run_id: str, phase: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,8 @@ phases:
       - {service: a, sli: http_req_duration, target: "p(95) < 200ms"}
       - {service: b, sli: http_req_duration, target: "p(95) < 200ms"}
 """
-NOW = START + timedelta(days=8)
+DAYS = 30  # back, so that no run is from after the day on which it is put into a store
+NOW = START + timedelta(days=8 - DAYS)
 
 
 class Kinds:
@@ -46,6 +47,7 @@ class Kinds:
         slo = folder / "slo.yaml"
         slo.write_text(SLO)
         self.lab = Nights(store, Bench(store, folder), Service(store, ConfigSource([slo]), lambda: NOW))
+        self.lab.nights = -DAYS
 
     def run(self, n: int = 300, ms: float = 50.0, **facts: Fact) -> str:
         """A run of both services in the same test, which says this of itself."""
@@ -138,6 +140,23 @@ def test_a_run_that_is_too_old_says_nothing_of_today(kinds: Kinds) -> None:
     assert kinds.lab.service.gate_replay(old.id) == old, "what was decided stays what it was"
 
 
+def test_a_clock_that_runs_ahead_makes_no_run_fresh(kinds: Kinds) -> None:
+    kinds.lab.nights = 400
+    kinds.all()
+    kinds.lab.service = Service(
+        kinds.lab.store, ConfigSource([kinds.lab.bench.folder / "slo.yaml"]), lambda: datetime.now(UTC) + timedelta(8)
+    )
+    assert len([c for c in kinds.ask().checks if c.kind == "age"]) == 4
+
+
+def test_a_run_of_no_kind_gives_way_to_a_newer_one_of_its_test(kinds: Kinds) -> None:
+    forgot = kinds.run(ms=400)
+    assert kinds.ask().decision == "fail"
+    kinds.all()
+    decision = kinds.ask()
+    assert (decision.decision, forgot in decision.runs) == ("pass", False)
+
+
 def run(identity: str, n: int = 600, lasted: float | None = 20.0, **facts: Fact) -> RunRef:
     return RunRef(
         id=identity, service=None, test="t", phase=None, branch=None, commit=None, version="1", environment=None,
@@ -146,7 +165,7 @@ def run(identity: str, n: int = 600, lasted: float | None = 20.0, **facts: Fact)
 
 
 STRESS = RunKind("stress", named("stress"), load=Load(1.5, "sustained"))
-KINDS = {"stress": STRESS, "sustained": RunKind("sustained", named("sustained"))}
+KINDS = {"stress": STRESS, "sustained": RunKind("sustained", named("sustained"), at_least_s=10)}
 
 
 @pytest.mark.parametrize(
@@ -157,13 +176,23 @@ KINDS = {"stress": STRESS, "sustained": RunKind("sustained", named("sustained"))
         ([run("s", 900, kind="stress")], "there is none"),
         ([run("s", 900, lasted=None, kind="stress"), run("o", kind="sustained")], "not known"),
         ([run("s", 900, kind="stress"), run("o", 0, kind="sustained")], "not known"),
-        ([replace(run("s", 900, kind="stress"), services=("b",)), run("o", kind="sustained")], "different services"),
+        (
+            [replace(run("s", 900, kind="stress"), services=("a", "b")), run("o", kind="sustained")],
+            "different services",
+        ),
+        ([replace(run("s", 900, kind="stress"), services=("b",)), run("o", kind="sustained")], "did not call a"),
+        (
+            [run("s", 900, kind="stress"), run("o", kind="sustained"), run("p", 700, kind="sustained")],
+            "sustained run p",
+        ),
+        ([run("s", 900, kind="stress"), run("o", lasted=5.0, kind="sustained")], "none that lasted"),
+        ([run("s", 900, kind="stress"), replace(run("o", kind="sustained"), environment="dev")], "there is none"),
         ([run("x", 1, kind="stress"), run("s", 900, kind="stress"), run("o", kind="sustained")], "is there: run s"),
         ([run("s", 900, kind="Stress"), run("o", kind="sustained")], "is missing"),
     ],
 )
 def test_a_load_is_a_share_of_that_of_another_run(runs: list[RunRef], reason: str) -> None:
-    found = demanded(STRESS, runs, KINDS, "1")
+    found = demanded(STRESS, "a", runs, KINDS, "1")
     assert reason in found.reason
     assert found.met == found.reason.startswith("is there")
 

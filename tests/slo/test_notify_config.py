@@ -55,6 +55,11 @@ def test_who_is_told_is_not_part_of_the_digest() -> None:
         ("{webhook: 'https://[a/', secret_env: B}", "bad-webhook", "https://[a/"),
         ("{webhook: 'https://a/ b', secret_env: B}", "bad-webhook", "https://a/ b"),
         ("{webhook: 'https://u:p@a/', secret_env: B}", "secret-in-webhook", "https://u:p@a/"),
+        (
+            "{webhook: 'https://hooks.slack.com/services/T/B/x', secret_env: B}",
+            "secret-in-webhook",
+            "https://hooks.slack.com/services/T/B/x",
+        ),
         ("{webhook: 'https://a/?token=t', secret_env: B}", "secret-in-webhook", "https://a/?token=t"),
         ("{url_env: A, on: [green]}", "bad-value", "green"),
         ("{url_env: A, on: []}", "empty", "[]"),
