@@ -337,6 +337,13 @@ def read_record(connection: sa.Connection, run_id: str) -> RunRecord:
     )
 
 
+def read_checks(connection: sa.Connection, run_ids: Sequence[str]) -> list[tuple[str, Series]]:
+    """The series of k6's checks of some runs, each with the id of its run."""
+    found = connection.execute(sa.select(series).where(series.c.run_id.in_(run_ids), series.c.metric == "checks"))
+    rows = [dict(row) for row in found.mappings()]
+    return [(row.pop("run_id"), Series(**row | {"tags": json.loads(row["tags"])})) for row in rows]
+
+
 def read_measurements(connection: sa.Connection, run_ids: Sequence[str], rule_version: int) -> list[StoredMeasurement]:
     """All measurements of some runs under one version of the rules."""
     found = connection.execute(

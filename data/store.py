@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Test,
     )
     from data.gates import StoredGate
-    from data.model import Attachment, Decision, Override, Run, RunMeta, RunRecord, Waiver
+    from data.model import Attachment, Decision, Override, Run, RunMeta, RunRecord, Series, Waiver
     from data.notices import StoredNotice
 
 SHORTEST_PREFIX = 4
@@ -229,6 +229,11 @@ class Store:
         """All measurements kept of some runs under one version of the rules."""
         with self._read() as connection:
             return catalog.read_measurements(connection, run_ids, rule_version)
+
+    def checks(self, run_ids: Sequence[str]) -> list[tuple[str, Series]]:
+        """The series of k6's checks of some runs, each with the id of its run."""
+        with self._read() as connection:
+            return catalog.read_checks(connection, run_ids)
 
     def decisions(self, run_id: str | None = None) -> list[Decision]:
         """What was decided about a run, or about all of them, oldest first."""

@@ -68,6 +68,7 @@ class Answer:
     at: datetime | None = None
     rollback: str | None = None
     verification: tuple[str, ...] = ()
+    coverage: tuple[tuple[str, ...], ...] = ()
 
 
 def of_gate(decision: GateDecision, slo: ConfigReport | None = None) -> Answer:
@@ -78,7 +79,7 @@ def of_gate(decision: GateDecision, slo: ConfigReport | None = None) -> Answer:
         sentence=gates.sentence(decision), reasons=decision.reasons, next_steps=decision.next_steps,
         checks=_told_apart(_of_gate(check, places) for check in decision.checks), about=gates.about(decision),
         place=_file(slo), environment=asked.environment, at=decision.decided_at, rollback=decision.rollback,
-        verification=decision.verification,
+        verification=decision.verification, coverage=tuple(map(gates.coverage, decision.services)),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from reports.layout import GLYPHS, ending, headline, next_steps, paragraph, state_word, table
 from slo import numbers
 from slo.model import EXIT_CODES
+from slo.overview import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from data.model import Waiver
-    from slo.gate import GateCheck, GateDecision
+    from slo.gate import GateCheck, GateDecision, ServiceCoverage
 
 _MOST_REASONS = 12
+
+COVERAGE = "service|objectives met>|of>|coverage>|checks passed>"
+"""What :func:`coverage` gives of each service."""
 
 
 def gate(decision: GateDecision, *, everything: bool) -> RenderableType:
@@ -74,12 +78,24 @@ def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableTyp
     if hidden := len(decision.checks) - len(shown):
         met = f"{hidden} of {numbers.things(len(decision.checks), 'check')} met (--all)"
         yield Text(f"  {'and ' if shown else ''}{met}", style="dim")
+    if covered := [one for one in decision.services if one.asked or one.checks]:
+        yield Text()
+        yield table(COVERAGE, map(coverage, covered), indent=2)
     if decision.rollback:
         yield paragraph(f"roll back  {decision.rollback}", indent=13)
     yield from (paragraph(f"verify     {step}", indent=13) for step in decision.verification)
     yield from next_steps(decision.next_steps)
     yield Text()
     yield ending(state(decision), exit_code(decision))
+
+
+def coverage(one: ServiceCoverage) -> tuple[str, ...]:
+    """One service: objectives met, of how many, their share, and the share of k6's checks that passed beside it."""
+    return (
+        one.service or SYSTEM, str(one.met), str(one.asked),
+        numbers.ratio(one.met / one.asked if one.asked else None),
+        numbers.ratio(one.checks_passed / one.checks if one.checks else None),
+    )  # fmt: skip
 
 
 def exit_code(decision: GateDecision) -> int:

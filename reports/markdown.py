@@ -46,7 +46,8 @@ def comment(answer: Answer) -> str:
     ]
     if (more := len(answer.reasons) - _MOST_LINES) > 0:
         head.append(f"- and {numbers.things(more, 'more reason')}")
-    tail = [*_section("Next", answer.next_steps), *_section("Verify", answer.verification)]
+    tail = [*_covered(answer.coverage)]
+    tail += [*_section("Next", answer.next_steps), *_section("Verify", answer.verification)]
     if answer.rollback:
         tail += ["", f"**Rollback:** {_plain(answer.rollback)}"]
     tail += ["", f"<sub>{_plain(answer.about)}</sub>", ""]
@@ -61,6 +62,19 @@ def _table(checks: Sequence[Check], left: int) -> list[str]:
     cut = [f"\n{len(rows) - len(kept)} more checks are not shown."] if len(kept) < len(rows) else []
     summary = f"<details><summary>{numbers.things(len(rows), 'check')}</summary>"
     return ["", summary, "", "| | what | why |", "|---|---|---|", *kept, *cut, "", "</details>"]
+
+
+def _covered(services: Sequence[Sequence[str]]) -> list[str]:
+    """How much of each service works, beside the pass rate of its checks."""
+    if not services:
+        return []
+    rows = [
+        f"| {_plain(name)} | {met} of {asked} | {share} | {checks} |" for name, met, asked, share, checks in services
+    ]
+    more = [f"\n{len(rows) - _MOST_LINES} more services are not shown."] if len(rows) > _MOST_LINES else []
+    head = ["| service | objectives met | coverage | checks passed |", "|---|---:|---:|---:|"]
+    summary = "<details><summary>Coverage by service</summary>"
+    return ["", summary, "", *head, *rows[:_MOST_LINES], *more, "", "</details>"]
 
 
 def _section(title: str, steps: Sequence[str]) -> list[str]:

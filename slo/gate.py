@@ -8,7 +8,7 @@ taken for met, and what is proven to be missed outranks what cannot be told.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -66,6 +66,20 @@ class GateCheck:
 
 
 @dataclass(frozen=True)
+class ServiceCoverage:
+    """How much of a service (``None``: the whole system) works: objectives that are met, of those asked and not waived.
+
+    Beside it, k6's ``checks`` under load in the runs that speak for it, and how many of them passed.
+    """
+
+    service: str | None
+    met: int
+    asked: int
+    checks_passed: int = 0
+    checks: int = 0
+
+
+@dataclass(frozen=True)
 class GateQuestion:
     """May this version enter this phase, as seen in an environment (``None``: in any)?"""
 
@@ -80,7 +94,8 @@ class GateEvidence:
 
     ``runs`` maps a service (empty: the whole system) to the places in ``verdicts`` of those that speak for it: the
     newest of each test and kind that calls it. ``waivers`` are those that hold for this phase and version, ``stale``
-    the runs that were older than the phase allows when it was asked. It is kept with the decision, and gives it again
+    the runs that were older than the phase allows when it was asked, ``checks`` how many of k6's checks passed, and how
+    many there were, by service. It is kept with the decision, and gives it again
     with slo.yaml (``config_digest``).
     """
 
@@ -91,6 +106,7 @@ class GateEvidence:
     earlier: tuple[GateDecision, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     stale: tuple[str, ...] = ()
+    checks: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ class GateDecision:
     """The answer of a gate, with every check, the decisive ones first.
 
     ``coverage`` is the share of the objectives that are met, those waived apart; ``score`` the same by weight, in per
-    cent, where one at risk counts half. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
+    cent, where one at risk counts half; ``services`` is the coverage of each. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
     ``override``: somebody let the version through all the same.
     """
 
@@ -119,6 +135,7 @@ class GateDecision:
     verification: tuple[str, ...] = ()
     decided_at: datetime | None = None
     override: Override | None = None
+    services: tuple[ServiceCoverage, ...] = ()
 
 
 def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version: int) -> GateDecision:
@@ -158,7 +175,14 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
         runs=tuple(dict.fromkeys(v.run.id for v in evidence.verdicts)),
         rollback=phase.rollback if decision == "fail" else None,
         verification=phase.verification if decision != "pass" else (),
+        services=tuple(_covered(service, asked, evidence) for service in services_of(phase)),
     )  # fmt: skip
+
+
+def _covered(service: str | None, asked: Sequence[GateCheck], evidence: GateEvidence) -> ServiceCoverage:
+    own = [check for check in asked if check.service == service]
+    passed, checks = evidence.checks.get(service or "", (0, 0))
+    return ServiceCoverage(service, sum(c.state in {"met", "at_risk"} for c in own), len(own), passed, checks)
 
 
 def awaits_runs(decision: GateDecision) -> bool:

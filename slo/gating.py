@@ -187,7 +187,8 @@ class Gates:
         verdicts, speaking = self._speaking(phase, asked)
         waivers = tuple(one for one in asked.waivers if one.phase in {None, phase.id})
         stale = self._stale(phase, verdicts)
-        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers, stale)
+        checks = self._checks(verdicts, speaking)
+        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers, stale, checks)
         decision = decide_gate(evidence, phase, _id_of(evidence), RULE_VERSION)
         known[phase.id] = self._keep(decision, evidence, asked)
         return known[phase.id]
@@ -213,6 +214,22 @@ class Gates:
         return tuple(verdicts[run.id] for run in runs), {
             name: tuple(places[run.id] for run in found) for name, found in speaks.items() if found
         }
+
+    def _checks(self, verdicts: Sequence[Verdict], speaking: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, int]]:
+        """By service (empty: the whole system), k6's checks under load in the runs that speak: passed, and all."""
+        kept = self._store.checks([verdict.run.id for verdict in verdicts])
+        found = {}
+        for service, places in speaking.items():
+            runs = {verdicts[place].run.id: verdicts[place].run for place in places}
+            own = [
+                one
+                for run_id, one in kept
+                if run_id in runs
+                and one.part_of_test is None
+                and (not service or one.tags.get("service", runs[run_id].service) == service)
+            ]
+            found[service] = sum(one.nonzero for one in own), sum(one.n for one in own)
+        return found
 
     def _stale(self, phase: Phase, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         """The runs that ended longer ago than the phase allows; one of which that is not known is among them."""

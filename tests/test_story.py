@@ -61,6 +61,8 @@ def test_a_release_goes_through_its_phases(desk: Desk) -> None:
         "event http_req_failed rate = 3.85 %, target < 1.00 %",
     ]
     assert shut.rollback
+    event = next(one for one in shut.services if one.service == "event")
+    assert (event.met, event.asked, event.checks_passed, event.checks) == (0, 3, 574, 597)
 
     verdict = desk.service.verdict(unseeded, "1")
     assert verdict.verdict == "inconclusive", "nothing was wrong with the service"

@@ -157,6 +157,12 @@ def test_a_run_that_was_deleted_is_missing(gate: Gate) -> None:
     assert gate.ask().decision == "inconclusive"
 
 
+def test_the_coverage_of_a_service_is_shown_beside_its_checks(gate: Gate) -> None:
+    gate.runs(b=Calls("b", ms=400))
+    found = {one.service: (one.met, one.asked, one.checks) for one in gate.ask().services}
+    assert found == {"a": (1, 1, 0), "b": (1, 2, 0)}
+
+
 def test_the_newest_run_speaks_and_an_older_one_does_not_stand_in_for_it(gate: Gate) -> None:
     gate.runs()
     lost = gate.run("b", Calls("b", failing=0.9, ms=5))
