@@ -349,7 +349,7 @@ def _objectives(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
     """Each objective, by the worst of the runs that speak for it."""
     version = evidence.question.version
     for objective in phase.objectives:
-        name, target = str(objective.sli or objective.promql), objective.target.text
+        name, target = str(objective.sli or objective.promql), objective.asks.text
         places = evidence.runs.get(objective.service or "", ())
         if not places:
             where = objective.service or "the whole system"

@@ -89,6 +89,9 @@ def _percent(text: str) -> float:
     if not number or float(number[1]) > _WHOLE:
         help = "write `score: {pass: 90, warn: 75}`, in per cent"
         raise ExpressionError("bad-score", f"{quoted(text)} is not a score", (0, len(text)), help=help)
+    if not float(number[1]):
+        help = "ask for more than 0, such as `score: {pass: 90, warn: 75}`, or leave it out"
+        raise ExpressionError("bad-score", f"a score of {quoted(text)} would always pass", (0, len(text)), help=help)
     return float(number[1])
 
 
@@ -147,7 +150,11 @@ def _kinds(r: Reader, services: Collection[str] | None, node: Node, what: str) -
     """Read the kinds of run that a phase demands; one whose load is a share of another's names that other."""
     kinds: dict[str, RunKind] = {}
     references: list[tuple[str, Node]] = []
-    for item in r.items(node, what) or ():
+    nodes = r.items(node, what)
+    if nodes == ():
+        help = "leave it out, or demand a kind of run: `- {kind: sustained, at_least: 10m}`"
+        r.note(node, "empty", f"{what} is empty", help=help)
+    for item in nodes or ():
         fields = r.table(
             item, "a kind of run", required=("kind",), optional=("where", "at_least", "load", "of", "services")
         )
@@ -156,7 +163,7 @@ def _kinds(r: Reader, services: Collection[str] | None, node: Node, what: str) -
             continue
         if name in kinds:
             r.note(fields["kind"], "duplicate-kind", f"the kind {quoted(name)} is there already", help="keep one")
-        share = optional(fields, "load", r.expression(partial(parse_quantity, unit="ratio")))
+        share = optional(fields, "load", r.expression(_load))
         of = optional(fields, "of", r.name)
         if ("load" in fields) != ("of" in fields):
             r.note(item, "load-of", "`load` and `of` belong together", help="write `load: 150%, of: sustained`")
@@ -168,7 +175,7 @@ def _kinds(r: Reader, services: Collection[str] | None, node: Node, what: str) -
             name,
             where if where is not None else named(name),
             optional(fields, "at_least", r.expression(parse_duration)) or 0.0,
-            Load(share, of) if share and of else None,
+            Load(share, of) if share is not None and of is not None else None,
             tuple(dict.fromkeys(service for service, _ in listed)),
         )
     for of, place in references:
@@ -176,6 +183,14 @@ def _kinds(r: Reader, services: Collection[str] | None, node: Node, what: str) -
             help = suggestion(of, kinds, "kinds of run")
             r.note(place, "unknown-kind", f"there is no kind of run {quoted(of)} in this phase", help=help)
     return tuple(kinds.values())
+
+
+def _load(text: str) -> float:
+    share = parse_quantity(text, "ratio")
+    if not share > 0:
+        message = f"every run has a load of {quoted(text)}"
+        raise ExpressionError("bad-load", message, (0, len(text)), help="write `load: 150%, of: sustained`")
+    return share
 
 
 def _where(r: Reader, node: Node, what: str) -> tuple[Criterion, ...]:

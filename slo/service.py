@@ -370,7 +370,7 @@ def report_on(config: Config) -> ConfigReport:
         notes=tuple(left_open(config.phases)),
         places=tuple(
             ObjectivePlace(
-                phase.id, one.service, str(one.sli or one.promql), one.target.text, one.include, one.line, one.column
+                phase.id, one.service, str(one.sli or one.promql), one.asks.text, one.include, one.line, one.column
             )
             for phase in config.phases
             for one in phase.objectives

@@ -122,6 +122,9 @@ class Target:
                 (0, len(text)),
                 help="write `>= 85%`: at least this share of the objectives is met",
             )
+        if target.holds(0.0):
+            message, help = f"{quoted(target.text)} would always pass", "ask for more than 0%, or leave it out"
+            raise TargetError("bad-coverage", message, (0, len(text)), help=help)
         return target
 
     def against(self, baseline: float, unit: Unit | None = None) -> Target:

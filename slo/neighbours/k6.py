@@ -24,7 +24,7 @@ from data.errors import ArtefactTooLarge, UnreadableArtefact
 from data.k6_metrics import BUILT_IN
 from data.model import MetricContains, MetricKind, Threshold
 from slo.neighbours.draft import Draft, Imported, written
-from slo.neighbours.single import Asked, one_of_each
+from slo.neighbours.joined import Asked, joined
 from slo.selector import Selector
 from slo.source import CONTROL, ExpressionError, quoted
 from slo.target import Target
@@ -78,15 +78,15 @@ def import_k6(lines: Iterable[bytes], name: str, phase: str = "1", service: str 
         InvalidConfig: ``phase`` or ``service`` is no name that slo.yaml takes.
     """
     script = read_script(lines, name)
-    results = [_carried(threshold, script.types, service) for threshold in script.thresholds]
+    types = {**script.types, **dict.fromkeys(_counters(script), ("counter", None))}
+    results = [_carried(threshold, types, service) for threshold in script.thresholds]
     carried = [one for one in results if isinstance(one, _Carried)]
     refused = [one for one in results if isinstance(one, str)]
     if not carried:
         raise UnreadableArtefact(f"{name} has no threshold that slo.yaml can say: {'; '.join(refused[:3])}", help=HOW)
-    kept, merged = one_of_each(carried)
-    objectives = [one.entry for one in kept]
+    objectives, merged = joined(carried)
     services = sorted({str(entry["service"]) for entry in objectives if "service" in entry})
-    notes = (*refused, *merged, *_assumed(kept), *_untold(script))
+    notes = (*refused, *merged, *_assumed(carried), *_untold(script))
     return written(
         Draft(phase, objectives, services=services), f"Taken over from the thresholds in {quoted(name)}.", notes
     )
@@ -239,6 +239,14 @@ class _Carried(Asked):
     told: Type
 
 
+def _counters(script: Script) -> Iterator[str]:
+    """Metrics of unknown type whose `rate` goes above 1 somewhere: no share does, so none of their rates is one."""
+    for one in script.thresholds:
+        metric, parts = one.metric.partition("{")[0], parts_of(one.source)
+        if parts and parts[0] == "rate" and parts[2] > 1 and script.types.get(metric, (None, None))[0] is None:
+            yield metric
+
+
 def _carried(threshold: Threshold, types: Mapping[str, Type], service: str | None) -> _Carried | str:
     """One threshold as an objective, or why it is none."""
     said = f"{quoted(threshold.metric)} {quoted(threshold.source)}"
@@ -290,23 +298,23 @@ def part_in(selector: Selector) -> str | None:
     return next((part for part in ("setup", "teardown") if f"{group}::".startswith(f"::{part}::")), None)
 
 
-def _assumed(kept: Sequence[_Carried]) -> Iterator[str]:
+def _assumed(carried: Sequence[_Carried]) -> Iterator[str]:
     """What a file of k6 leaves open, each with how it was settled."""
-    if unclear := _metrics(one for one in kept if one.told[1] is None and one.target.stat not in {"rate", "count"}):
+    if unclear := _metrics(one for one in carried if one.told[1] is None and one.target.stat not in {"rate", "count"}):
         yield (
             f"{unclear}: the script's own, and the file does not say whether it is a time; taken for a plain number, "
             "so add `ms` where the script has `new Trend(name, true)`"
         )
-    if shares := _metrics(one for one in kept if one.told[0] is None and one.target.unit == "ratio"):
+    if shares := _metrics(one for one in carried if one.told[0] is None and one.target.unit == "ratio"):
         yield f"{shares}: taken for a Rate; if it is a Counter, its `rate` is per second: write `/s`"
-    if aborting := [one.said for one in kept if one.entry.get("key")]:
+    if aborting := [one.said for one in carried if one.entry.get("key")]:
         yield (
             f"{', '.join(aborting)}: `abortOnFail` became `key: true`, which is named first when missed; Phasegate "
             "stops no test, so keep abortOnFail and delayAbortEval in the script"
         )
-    if any("service" not in one.entry for one in kept):
+    if any("service" not in one.entry for one in carried):
         yield "objectives without a service are asked of whole runs only; `--service NAME` makes them of one service"
-    if any(not {"group", "scenario"} & dict(one.selector.tags).keys() for one in kept):
+    if any(not {"group", "scenario"} & dict(one.selector.tags).keys() for one in carried):
         yield "k6 counts setup() and teardown() in; slo.yaml leaves them out, but for `include: [setup, teardown]`"
 
 

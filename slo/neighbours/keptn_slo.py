@@ -231,6 +231,10 @@ def _percent(text: str) -> float:
     found = _SCORE.fullmatch(text.strip())
     if not found or float(found["number"]) > _WHOLE:
         raise ExpressionError("bad-score", f"{quoted(text)} is not a score", (0, len(text)), help='write `"90%"`')
+    if not float(found["number"]):
+        message = f"Keptn always reaches a score of {quoted(text)}, whatever is measured"
+        help = 'write `"90%"`; a `warning` may be left out'
+        raise ExpressionError("bad-score", message, (0, len(text)), help=help)
     return float(found["number"])
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import UnreadableArtefact
 from slo.neighbours.draft import Draft, Imported, written
+from slo.neighbours.joined import Asked, joined
 from slo.neighbours.k6 import bound, plain
 from slo.neighbours.openslo_objects import (
     ALERTS,
@@ -33,7 +34,6 @@ from slo.neighbours.openslo_objects import (
     read_objects,
     required,
 )
-from slo.neighbours.single import Asked, one_of_each
 from slo.reader import Reader, optional, suggestion
 from slo.source import InvalidConfig, quoted
 from slo.target import Target, TargetError
@@ -108,9 +108,9 @@ def import_openslo(files: Sequence[Source], phase: str = "1", service: str | Non
             "; ".join([f"{names}: there is no SLO that slo.yaml can say", *notes.told()[:3]]),
             help="name files of OpenSLO v1 with SLOs on Prometheus, and those of their SLIs and DataSources",
         )
-    kept, merged = one_of_each(asked)
-    services = {str(one.entry["service"]) for one in kept if "service" in one.entry} | named["Service"].keys()
-    draft = Draft(phase, [one.entry for one in kept], services=sorted(services))
+    objectives, merged = joined(asked)
+    services = {str(entry["service"]) for entry in objectives if "service" in entry} | named["Service"].keys()
+    draft = Draft(phase, objectives, services=sorted(services))
     return written(draft, f"Taken over from OpenSLO in {quoted(names)}.", (*merged, *notes.told(), *_ALWAYS))
 
 

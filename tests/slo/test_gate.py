@@ -13,7 +13,7 @@ from data.errors import BadRequest, NotFound
 from data.facts import Fact
 from data.model import Decision, RunMeta, Waiver, WaiverRequest
 from data.store import Store
-from reports.answer import of_verdict
+from reports.answer import of_gate, of_verdict
 from slo.gate import GateDecision, waivers_on
 from slo.model import Finding, Measurement
 from slo.service import ConfigSource, Service
@@ -190,6 +190,19 @@ def test_coverage_says_how_many_may_be_missed_but_no_key_one(gate: Gate) -> None
     decision = gate.ask()
     assert decision.decision == "fail"
     assert states(decision)["coverage"] == "missed"
+
+
+def test_an_objective_with_several_targets_is_found_at_its_line_by_gate_and_verdict(gate: Gate) -> None:
+    gate.slo.write_text(SLO.replace('"p(95) < 200ms", key', '["p(95) < 200ms", "p(95) > 1ms", "p(95) <= +99%"], key'))
+    line = next(n for n, text in enumerate(gate.slo.read_text().splitlines(), 1) if "+99%" in text)
+    service, name = gate.lab.service, "http_req_duration p(95) < 200ms and > 1ms and <= +99%"
+    slo = service.config_report()
+    missing = of_gate(gate.ask(), slo)
+    run, _ = gate.runs(a=Calls("a", ms=400))
+    for answer in (missing, of_gate(gate.ask(), slo), of_verdict(service.verdict(run, "7A"), slo)):
+        (place,) = [check.place for check in answer.checks if check.name == name]
+        assert place
+        assert place.line == line
 
 
 def scored(gate: Gate, score: str, more: str = "", coverage: str = "") -> None:

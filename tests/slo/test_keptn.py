@@ -417,6 +417,8 @@ def test_three_results_or_more_make_the_baseline() -> None:
         (slo(asks("<5")).replace("total_score", "total"), "missing-key", 3),
         (slo(asks("<5"), total="{warning: 75}"), "missing-key", 4),
         (slo(asks("<5"), total='{pass: "most"}'), "bad-score", 4),
+        (slo(asks("<5"), total='{pass: "0%"}'), "bad-score", 4),
+        (slo(asks("<5"), total='{pass: "90%", warning: 0}'), "bad-score", 4),
         (slo(asks("<5ms")), "bad-criterion", 3),
         (slo(asks("5")), "bad-criterion", 3),
         (slo(asks("==5")), "bad-criterion", 3),

@@ -218,6 +218,8 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         ("runs: [{kind: a, at_least: 24}]", "is not a length of time"),
         ("runs: [{kind: 'a\"b'}]", "is not a kind of run"),
         ("runs: [{kind: a, where: []}]", "is empty"),
+        ("runs: []", "`runs` is empty"),
+        ("runs: [{kind: stress, load: 0%, of: sustained}, {kind: sustained}]", "every run has a load of `0%`"),
         ("runs: [{kind: a, where: 'cold'}]", "is not one comparison"),
         ("max_age: yesterday", "is not a length of time"),
     ],

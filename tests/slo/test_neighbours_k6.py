@@ -58,7 +58,7 @@ def objectives(found: Imported) -> tuple[Objective, ...]:
 
 
 def asked(found: Imported) -> list[tuple[str | None, str, str]]:
-    listed = [(one.service, str(one.sli), one.target.text) for one in objectives(found)]
+    listed = [(one.service, str(one.sli), one.asks.text) for one in objectives(found)]
     return sorted(listed, key=lambda one: (one[1], one[0] or "", one[2]))
 
 
@@ -196,13 +196,38 @@ def test_an_aborting_threshold_is_a_key_objective_and_the_note_says_what_it_is_n
         (["p(95)<800", "p(95)<500"], "p(95) < 500ms", "`p(95)<800`: left out, because whoever meets"),
         (["p(95)<500", "p(95)<=500"], "p(95) < 500ms", "`p(95)<=500`: left out, because whoever meets"),
         (["avg<5", "avg<5.0"], "avg < 5ms", "`avg<5.0`: left out, because whoever meets"),
-        (["min>1", "min<9"], "min > 1ms", "`min<9`: left out, because slo.yaml has one target for a statistic"),
+        (["p(95)<800", "p(95)<600", "p(95)<500"], "p(95) < 500ms", "`p(95)<600`: left out, because whoever meets"),
     ],
 )
-def test_of_two_thresholds_on_a_statistic_the_stricter_stays(thresholds: list[str], kept: str, note: str) -> None:
+def test_of_two_thresholds_on_a_statistic_one_that_the_other_implies_is_left_out(
+    thresholds: list[str], kept: str, note: str
+) -> None:
     found = imported(options(http_req_duration=thresholds))
     assert [target for *_, target in asked(found)] == [kept]
     assert any(note in told for told in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("metric", "thresholds", "kept"),
+    [
+        ("http_req_failed", ["rate>0.001", "rate<0.05"], "rate > 0.1% and < 5%"),
+        ("vus", ["value>1", "value<5", "value<9"], "value > 1 and < 5"),
+        ("http_req_duration", ["min>=1", "min!=3", "min<9"], "min >= 1ms and != 3ms and < 9ms"),
+        ("mine", ["rate>0.5", "rate<20"], "rate > 0.5/s and < 20/s"),
+    ],
+)
+def test_of_several_thresholds_on_a_statistic_all_have_to_hold(metric: str, thresholds: list[str], kept: str) -> None:
+    found = imported(options(**{metric: thresholds}))
+    assert [target for *_, target in asked(found)] == [kept]
+    assert [note.split("`")[3] for note in found.notes if ": left out" in note] == ["value<9"] * (metric == "vus")
+
+
+@pytest.mark.parametrize("aborting", ["p(95)<500", "p(95)<100", "p(95)>1"])
+def test_of_several_thresholds_one_that_aborts_makes_the_objective_key(aborting: str) -> None:
+    found = imported(options(http_req_duration=["p(95)<300", {"threshold": aborting, "abortOnFail": True}]))
+    (one,) = objectives(found)
+    assert one.key
+    assert any(f"`{aborting}`: `abortOnFail` became `key: true`" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -408,11 +433,19 @@ some_targets = some.one_of(
 )  # fmt: skip
 
 
-@given(some_targets, some.sampled_from(["<", "<=", ">", ">=", "==", "!="]), some_numbers, some_tags, some.booleans())
+def asked_again(thresholds: Thresholds) -> list[tuple[str | None, str, str]]:
+    return asked(imported(as_json(thresholds).encode()))
+
+
+some_bounds = some.lists(
+    some.tuples(some.sampled_from(["<", "<=", ">", ">=", "==", "!="]), some_numbers), min_size=1, max_size=4
+)
+
+
+@given(some_targets, some_bounds, some_tags, some.booleans())
 def test_what_is_exported_and_imported_again_asks_the_same(
     target: tuple[str, str, str],
-    op: str,
-    number: str,
+    bounds: list[tuple[str, str]],
     tags: dict[str, str],
     of_service: bool,  # noqa: FBT001  # drawn
 ) -> None:
@@ -421,16 +454,20 @@ def test_what_is_exported_and_imported_again_asks_the_same(
         f"{metric}{{{', '.join(f'{key}:{json.dumps(value)}' for key, value in tags.items())}}}" if tags else metric
     )
     entry: dict[str, Any] = {"service": "shop"} if of_service else {}
-    text = written(Draft("1", [entry | {"sli": selector, "target": f"{stat} {op} {number}{unit}"}]), "drawn").text
+    targets = [f"{stat} {op} {number}{unit}" for op, number in bounds]
+    text = written(Draft("1", [entry | {"sli": selector, "target": targets}]), "drawn").text
     (before,) = parse_config(text).phases[0].objectives
     thresholds = export_k6(Phase("1", "", (before,))).thresholds
     content = as_json(thresholds).encode()
     (after,) = objectives(imported(content))
-    assert (after.service, after.sli, after.target.stat, after.target.op, after.target.unit) == (
-        before.service, before.sli, before.target.stat, before.target.op, before.target.unit
-    )  # fmt: skip
-    assert after.target.threshold == pytest.approx(before.target.threshold, rel=1e-12)
+    assert (after.service, after.sli, after.target.stat) == (before.service, before.sli, before.target.stat)
+    for value in {target.threshold + by for target in before.asks for by in (-1e-6, 0.0, 1e-6)}:
+        assert after.asks.holds(value) == before.asks.holds(value)
+    assert {target.unit for target in after.asks} == {target.unit for target in before.asks}
     assert differences(thresholds, read_script([content], "again").thresholds) == []
+    kept = export_k6(Phase("1", "", (after,))).thresholds
+    assert all(set(sources) <= set(thresholds[selector]) for selector, sources in kept.items())
+    assert asked_again(kept) == asked_again(thresholds)
 
 
 # A script beside slo.yaml

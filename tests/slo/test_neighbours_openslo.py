@@ -46,7 +46,7 @@ def config(found: Imported) -> Config:
 
 
 def asked(found: Imported) -> list[tuple[str | None, str | None, str]]:
-    return [(one.service, one.promql, one.target.text) for one in config(found).phases[0].objectives]
+    return [(one.service, one.promql, one.asks.text) for one in config(found).phases[0].objectives]
 
 
 def test_files_that_refer_to_each_other_become_one_phase() -> None:
@@ -125,6 +125,22 @@ def test_an_objective_may_have_an_indicator_and_a_weight_of_its_own() -> None:
     text = slo(f"{{target: 0.9, indicator: {{spec: {THRESHOLD}}}, op: lt, value: 2, compositeWeight: 3}}")
     (one,) = config(imported(text)).phases[0].objectives
     assert (one.promql, one.target.text, one.weight) == ("latency", "p(90) < 2", 3)
+
+
+def test_several_objectives_on_one_indicator_are_one_with_all_that_they_ask() -> None:
+    both = "{op: lt, value: 2, target: 0.5}, {op: gt, value: 1, target: 0.5, compositeWeight: 3}"
+    found = imported(slo(both, THRESHOLD))
+    (one,) = config(found).phases[0].objectives
+    assert (one.asks.text, one.weight) == ("p(50) < 2 and > 1", 3)
+    assert any(note.startswith("SLO `checkout`: became one objective") for note in found.notes)
+
+
+def test_an_objective_that_is_left_out_leaves_its_weight() -> None:
+    both = "{target: 0.99, compositeWeight: 2}, {target: 0.9, compositeWeight: 5}"
+    found = imported(slo(both))
+    (one,) = config(found).phases[0].objectives
+    assert (one.asks.text, one.weight) == ("last >= 99%", 5)
+    assert any("left out, because whoever meets" in note for note in found.notes)
 
 
 def test_an_slo_without_a_service_is_of_the_one_that_is_named() -> None:

@@ -322,11 +322,19 @@ def test_a_coverage_is_a_least_share(text: str, holds: float, fails: float) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "85%", "< 85%", "== 85%", ">= 85", ">= 0.85", ">= 101%", ">= -1%", ">= +85%", ">= 85ms"]
+    "text", ["", "85%", "< 85%", "== 85%", ">= 85", ">= 0.85", ">= 101%", ">= -1%", "> (-1)%", ">= +85%", ">= 85ms"]
 )
 def test_nothing_else_is_a_coverage(text: str) -> None:
     with pytest.raises(TargetError):
         Target.parse_coverage(text)
+
+
+@pytest.mark.parametrize("text", [">= 0%", ">= 0.00%"])
+def test_a_coverage_that_nothing_can_miss_is_refused(text: str) -> None:
+    with pytest.raises(TargetError, match="would always pass") as caught:
+        Target.parse_coverage(text)
+    assert caught.value.help
+    assert not Target.parse_coverage("> 0%").holds(0.0)
 
 
 def test_a_quantity_has_the_unit_it_is_asked_for() -> None:
