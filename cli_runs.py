@@ -100,7 +100,13 @@ def runs_attachments(
             return
         content = desk.service.attachment(run, get)
     try:
-        sys.stdout.buffer.write(content) if str(to) == "-" else to.write_bytes(content)
+        if str(to) == "-":
+            sys.stdout.buffer.write(content)
+        else:
+            with to.open("xb") as file:
+                file.write(content)
+    except FileExistsError:
+        raise BadRequest(f"{to} is there already", help="name a new file with --out") from None
     except OSError as error:
         raise BadRequest(f"{to} cannot be written: {error.strerror}", help="name another file with --out") from error
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slo.gate import GateCheck, GateDecision, ServiceCoverage
 
 _MOST_REASONS = 12
+_COUNTED = {"unknown": "not known", "waived": "waived"}
 
 COVERAGE = "service|objectives met>|of>|coverage>|checks passed>"
 """What :func:`coverage` gives of each service."""
@@ -129,11 +130,18 @@ def sentence(decision: GateDecision) -> str:
 def about(decision: GateDecision) -> str:
     """Which decision it is, and what it rests on, in figures."""
     where = f" in {decision.question.environment}" if decision.question.environment else ""
+    if not decision.runs:
+        return f"no run{where}, so that nothing is kept of this answer; {numbers.timestamp(decision.decided_at)}"
     runs = f"{numbers.things(len(decision.runs), 'run')}{where}"
-    return (
-        f"decision {decision.id}, {numbers.timestamp(decision.decided_at)}: {runs}, "
-        f"{numbers.ratio(decision.coverage)} of the objectives met, score {decision.score:.0f} of 100"
-    )
+    asked = [c for c in decision.checks if c.kind in {"objective", "run"}]
+    counted = {state: sum(c.state == state for c in asked) for state in ("unknown", "waived")}
+    told = [f"{of} {_COUNTED[state]}" for state, of in counted.items() if of]
+    met = sum(c.state in {"met", "at_risk"} for c in asked)
+    if of := len(asked) - counted["waived"]:
+        told.insert(0, f"{met} of {numbers.things(of, 'objective')} met ({numbers.ratio(met / of)})")
+        if not counted["unknown"]:
+            told.append(f"score {decision.score:.0f} of 100")
+    return f"decision {decision.id}, {numbers.timestamp(decision.decided_at)}: {', '.join([runs, *told])}"
 
 
 def _name(check: GateCheck) -> str:

@@ -65,6 +65,8 @@ class Criterion:
         tree = _tree(text)
         for node, what in _strange(tree):
             raise _error(f"{what} cannot be part of an entry criterion", text, node)
+        if not cls(text).names:
+            raise _error(f"{quoted(text)} asks for no fact", text, tree)
         return cls(text)
 
     @property

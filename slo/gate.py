@@ -114,8 +114,8 @@ class GateDecision:
     """The answer of a gate, with every check, the decisive ones first.
 
     ``coverage`` is the share of the objectives that are met, those waived apart; ``score`` the same by weight, in per
-    cent, where one at risk counts half; ``services`` is the coverage of each. ``rollback`` and ``verification`` are the phase's own, where it is not passed.
-    ``override``: somebody let the version through all the same.
+    cent, where one at risk counts half; ``services`` is the coverage of each. ``rollback`` and ``verification`` are the
+    phase's own, where it is not passed. ``override``: somebody let the version through all the same.
     """
 
     schema: int
@@ -258,7 +258,8 @@ def _earlier(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
 def _entries(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
     answers = [_entry(criterion, evidence.verdicts) for criterion in phase.entry]
     missing = dict.fromkeys(name for answer, _ in answers for name in answer.missing)
-    facts = " ".join(f"--fact {name}=VALUE" for name in missing)
+    tests = ["--junit 'reports/*.xml'"] if any(name.startswith("tests.") for name in missing) else []
+    facts = " ".join([*(f"--fact {name}=VALUE" for name in missing if not name.startswith("tests.")), *tests])
     for criterion, (answer, runs) in zip(phase.entry, answers, strict=True):
         state: CheckState = answer.state if answer.state in {"met", "missed"} else "unknown"
         step = ""

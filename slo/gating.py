@@ -38,6 +38,7 @@ LONGEST = timedelta(days=30)
 """How long a waiver may last."""
 
 _ID_CHARACTERS = 12
+_SHOWN_VERSIONS = 5
 _LONGEST_TEXT = 500
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ARTICLES = {"about": "an objective or a finding that it is about", "owner": "an owner", "reason": "a reason"}
@@ -75,7 +76,12 @@ class Gates:
         ]  # fmt: skip
         waivers = [one for one in self.waivers() if one.version in {None, question.version}]
         asked = _Asked(runs, tested(every), waivers, config, text)
-        return self._with_override(self._decide(question, asked, {}))
+        decision = self._with_override(self._decide(question, asked, {}))
+        if runs or not (known := list(dict.fromkeys(run.meta.version for run in every if run.meta.version))):
+            return decision
+        where = f" in {question.environment}" if question.environment else ""
+        meant = f"see that the version is the one meant: runs{where} are of {', '.join(known[:_SHOWN_VERSIONS])}"
+        return replace(decision, next_steps=(meant, *decision.next_steps))
 
     def replay(self, decision_id: str) -> GateDecision:
         """A decision made again from what it rested on, by its id or the beginning of it.
@@ -154,7 +160,7 @@ class Gates:
         """
         found = [one for one in self.waivers() if waiver_id and one.id.startswith(waiver_id)]
         if len(found) != 1:
-            raise NotFound(f"no one waiver {waiver_id!r} holds", help="list them with `phasegate waivers`")
+            raise NotFound(f"no waiver that holds is {waiver_id!r}", help="list them with `phasegate waivers`")
         ended = replace(found[0], ended_at=self._clock())
         self._store.end_waiver(ended)
         return ended
@@ -174,7 +180,8 @@ class Gates:
     def _kept(self, decision_id: str) -> StoredGate:
         found = self._store.gates(decision_id, limit=2) if decision_id else []
         if not found:
-            raise NotFound(f"no gate decision {decision_id!r} is stored", help="list them with `phasegate gate --list`")
+            help = "list them with `phasegate gate --list`; an answer that rests on no run is not kept"
+            raise NotFound(f"no gate decision {decision_id!r} is stored", help=help)
         if len(found) > 1:
             raise BadRequest(f"{decision_id!r} could mean {', '.join(one.id for one in found)}", help="give more of it")
         return found[0]

@@ -102,7 +102,11 @@ def _tried(
     if kind.load is None:
         return Demanded(f"is there: {took}", (run.id,))
     base = others[kind.load.of]
-    alike = [r for r in runs if base.fits(r.facts) and _lasts(r, base) and r.environment == run.environment]
+    alike = [
+        r
+        for r in runs
+        if r.id != run.id and base.fits(r.facts) and _lasts(r, base) and r.environment == run.environment
+    ]
     # Of several the one under most load: which of them is meant, nobody can say.
     return _loaded(kind, kind.load, run, max(alike, key=lambda r: _rate(r) or 0.0, default=None))
 

@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 class _Ruling:
     """Of one target or of several: whether it holds, whether beyond doubt, and the one that decides it.
 
-    ``target`` is absolute; ``asked`` as it is written.
+    ``target`` is absolute; ``asked`` as it is written. ``enough``: there are samples enough to tell.
     """
 
     asked: Target
@@ -38,6 +38,7 @@ class _Ruling:
     holds: bool
     proven: bool
     margin: float
+    enough: bool
 
 
 def judge(
@@ -116,8 +117,8 @@ def _compared(filled: ObjectiveResult, value: float, objective: Objective, held:
         return replace(filled, state="no_data", reason=_unheld(asks, filled, held))
     found = _ruling(asks, filled, held)
     target = found.target
-    if filled.n < (fewest := _fewest(target)):
-        reason = f"{filled.n:,} samples are too few for {target.text}: it takes {fewest:,}"
+    if not found.enough:
+        reason = f"{filled.n:,} samples are too few for {target.text}: it takes {_fewest(target):,}"
         return replace(filled, state="not_evaluable", reason=reason)
     told, bound = numbers.distinct(value, target.threshold, filled.unit)
     beside = _beside(found, filled, held)
@@ -139,7 +140,8 @@ def _compared(filled: ObjectiveResult, value: float, objective: Objective, held:
 def _ruling(asks: Alternatives, filled: ObjectiveResult, held: Held) -> _Ruling:
     """What is asked as a whole, where that can be told: relative targets that cannot be held do not decide it.
 
-    Of several that all have to hold the one nearest to being missed decides, of alternatives the one best met.
+    Of several that all have to hold the one nearest to being missed decides, of alternatives the one best met. What
+    there are too few samples for decides among all that have to hold, and of alternatives only where no other holds.
     """
     alternatives = []
     for every in asks.any_of:
@@ -147,10 +149,12 @@ def _ruling(asks: Alternatives, filled: ObjectiveResult, held: Held) -> _Ruling:
         broken = [one for one in each if not one.holds]
         if len(each) < len(every) and not broken:
             continue  # it could hold, or not: another one decides
-        worst = min(broken or each, key=lambda one: one.margin)
+        worst = min(broken or each, key=lambda one: (one.enough == one.holds, one.margin))
         sure = any(one.proven for one in broken) if broken else all(one.proven for one in each)
         alternatives.append(replace(worst, proven=sure))
-    best = max(alternatives, key=lambda one: (one.holds, one.holds and one.proven, one.margin))
+    best = max(
+        alternatives, key=lambda one: (one.holds and one.enough, one.holds, one.holds and one.proven, one.margin)
+    )
     return best if best.holds else replace(best, proven=all(one.proven for one in alternatives))
 
 
@@ -162,7 +166,7 @@ def _one(asked: Target, filled: ObjectiveResult, held: Held) -> _Ruling:
     proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
     proven = proven and (holds or not asked.relative)
     margin = target.margin(value)
-    return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin)
+    return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin, filled.n >= _fewest(target))
 
 
 def _unit(filled: ObjectiveResult) -> Unit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from data.catalog import RunFilter
@@ -21,6 +22,7 @@ from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, ObjectivePlace, RunView
 from slo.notices import Notices
 from slo.plan import Baseline
+from slo.reader import suggestion
 from slo.refs import left_open, phase_refs, run_ref
 from slo.verdict import covers, scope_of
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from slo.plan import Receiver
     from slo.telling import Notice
 
+_NOT_WAIVED = {"coverage", "score", "entry", "phase", "kind", "age"}
+_SLIP = 0.85  # of two names that are alike so much, one is misspelt
 HISTORY = 20
 """Runs of a service that the overview looks back on."""
 
@@ -324,7 +328,14 @@ class Service:
         return self._gates.override(decision_id, by, reason)
 
     def waive(self, asked: WaiverRequest) -> Waiver:
-        """Let an objective or a finding be overlooked by gates for at most 30 days."""
+        """Let an objective or a finding be overlooked by gates for at most 30 days.
+
+        Raises:
+            BadRequest: it is of something that slo.yaml does not ask, or not as a waiver is said.
+            NotFound: slo.yaml has no such phase.
+        """
+        if config := self._config.load():
+            _check_waived(asked, config)
         return self._gates.waive(asked)
 
     def end_waiver(self, waiver_id: str) -> Waiver:
@@ -357,6 +368,20 @@ class Service:
         found = book.judgement(run, book.asked(run, past, None), past).measurement
         book.evidence.keep()
         return found
+
+
+def _check_waived(asked: WaiverRequest, config: Config) -> None:
+    """What nobody asks needs no waiver: a name that is nearly one of slo.yaml's is a slip."""
+    if asked.phase:
+        config.phase(asked.phase)
+    if asked.service and config.services and asked.service not in config.services:
+        known = suggestion(asked.service, config.services, "services")
+        raise BadRequest(f"slo.yaml has no service {asked.service!r}", help=known)
+    if asked.about in _NOT_WAIVED:
+        raise BadRequest(f"{asked.about} cannot be waived", help="waive an objective, by its sli, or a finding")
+    named = {str(one.sli or one.promql) for phase in config.phases for one in phase.objectives}
+    if asked.about not in named and (meant := get_close_matches(asked.about, named, n=1, cutoff=_SLIP)):
+        raise BadRequest(f"slo.yaml has no objective {asked.about!r}", help=f"did you mean `{meant[0]}`?")
 
 
 def report_on(config: Config) -> ConfigReport:

@@ -37,7 +37,7 @@ def test_the_answer_stands_first_and_the_exit_code_last(state: VerdictState, fir
     lines = written(decision(state, MISSED, ENTRY)).splitlines()
     assert lines[0] == first
     assert lines[-1] == last
-    assert "90.00 % of the objectives met, score 85 of 100" in " ".join(" ".join(lines).split())
+    assert "0 of 1 objective met (0.00 %), score 85 of 100" in " ".join(" ".join(lines).split())
 
 
 def test_what_is_met_is_counted_and_shown_when_asked_for() -> None:

@@ -494,6 +494,24 @@ def test_an_override_is_recorded_and_is_no_pass(gate: Gate) -> None:
             gate.lab.service.gate_override(shut.id, by, reason)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        waiver("http_req_durations"), waiver("coverage"), replace(waiver("http_req_failed"), phase="7a"),
+    ],
+)  # fmt: skip
+def test_a_waiver_with_a_slip_is_refused(gate: Gate, asked: WaiverRequest) -> None:
+    with pytest.raises((BadRequest, NotFound)):
+        gate.lab.service.waive(asked)
+
+
+def test_a_version_that_nobody_ran_is_told_beside_those_that_somebody_did(gate: Gate) -> None:
+    gate.runs()
+    decision = gate.ask(version="2.O")
+    assert (decision.decision, decision.runs) == ("inconclusive", ())
+    assert decision.next_steps[0] == "see that the version is the one meant: runs are of 2.0"
+
+
 def test_an_open_gate_needs_no_override(gate: Gate) -> None:
     gate.runs()
     with pytest.raises(BadRequest, match="nothing to override"):

@@ -180,6 +180,19 @@ def test_a_gate_is_told_when_its_decision_changes(outbox: Outbox) -> None:
     assert outbox.new() == [], "a gate that opens at once is no news"
 
 
+def test_runs_that_are_still_to_come_are_told_only_of_a_gate_that_was_told_before(outbox: Outbox) -> None:
+    outbox.run(Calls("a"), service="a", test="a", version="2.0")
+    assert outbox.lab.service.gate("P", "2.0").decision == "inconclusive"
+    assert outbox.new() == [], "b's job may still upload"
+    outbox.run(Calls("b"), service="b", test="b", version="2.0")
+    assert outbox.lab.service.gate("P", "2.0").decision == "pass"
+    outbox.slo.write_text(
+        outbox.slo.read_text().replace("  - id: Q", '      - {sli: http_reqs, target: "rate > 1/s"}\n  - id: Q')
+    )
+    assert outbox.lab.service.gate("P", "2.0").decision == "inconclusive"
+    assert outbox.new() == ["LEAD: Phase P: it cannot be told whether 2.0 may enter"]
+
+
 def test_a_gate_asked_by_many_at_once_is_told_once(outbox: Outbox) -> None:
     outbox.run(SLOW_A, Calls("b"), version="2.0")
     with ThreadPoolExecutor(6) as pool:

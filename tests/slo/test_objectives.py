@@ -105,6 +105,23 @@ def test_margin_key_and_weight_are_carried() -> None:
     assert found.margin == pytest.approx(-0.596)
 
 
+@pytest.mark.parametrize(
+    ("target", "state"),
+    [
+        ('["rate < 1%", "rate < 0.1%"]', "not_evaluable"),
+        ('{any: ["rate < 0.1%", "rate < 1%"]}', "met"),
+        ('{any: ["rate < 0.1%", ["rate < 1%", "rate <= +10%"]]}', "met"),
+        ('{any: [["rate < 1%", "rate <= +10%"], "rate < 0.1%"]}', "met"),
+    ],
+)
+def test_what_there_are_too_few_samples_for_decides_among_all_and_not_among_alternatives(
+    target: str, state: str
+) -> None:
+    text = f"{{service: event, sli: http_req_failed, target: {target}}}"
+    found = measured(0.0, unit="ratio", n=605, ci_low=0.0, ci_high=0.006)
+    assert judge(objective(text), found, None, [], Held(0.0, ("r1", "r2"))).state == state
+
+
 RELATIVE = '{service: event, sli: http_req_duration, target: "p(95) <= +10%"}'
 BOTH = '{service: event, sli: http_req_duration, target: ["p(95) < 600ms", "p(95) <= +10%"]}'
 EITHER = (
