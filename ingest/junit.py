@@ -33,13 +33,30 @@ E = TypeVar("E", bound=JUnitElement)
 ROOTS = frozenset({"testsuites", "testsuite"})
 """The root elements by which a JUnit report is known."""
 
-_UNREAD = frozenset({"properties", "system-out", "system-err", "stackTrace"})
+_UNREAD = frozenset(
+    {"properties", "system-out", "system-err", "stacktrace", "output", "attachments", "traits", "tags", "description"}
+)
 """Elements that say nothing of whether a test passed, and may be large."""
-_READ = frozenset({"name", "classname", "time", "status", "failures", "errors"})
+_OF_A_SUITE = {name: name for name in ("testsuite", "testcase", "failure", "error", "skipped")}
+_OF_A_CASE = {
+    name.lower(): name
+    for name in ("testcase", "failure", "error", "skipped", "rerunFailure", "rerunError", "flakyFailure", "flakyError")
+}
+_INSIDE = {"testsuites": _OF_A_SUITE, "testsuite": _OF_A_SUITE, "testcase": _OF_A_CASE}
+"""Elements that are understood, by those that they are in; any other may be a result, and is taken for an error."""
+_COUNTS = ("tests", "failures", "errors")
+_READ = frozenset({"name", "classname", "time", "status", "result", *_COUNTS})
 """Attributes that are kept; messages and texts are not: the file itself is."""
-_NOT_RUN = frozenset({"notrun", "disabled", "skipped", "ignored"})
-_FAILED = frozenset({"failed", "failure", "fail"})
-_ERRORED = frozenset({"error", "errored"})
+_STATUSES: dict[str, Outcome] = {
+    **dict.fromkeys(("passed", "pass", "success", "successful", "succeeded", "ok"), "passed"),
+    **dict.fromkeys(("run", "completed", "fixed"), "passed"),  # CTest and GoogleTest, where no element says otherwise
+    **dict.fromkeys(("notrun", "disabled", "suppressed", "skipped", "skip", "ignored"), "skipped"),
+    **dict.fromkeys(("pending", "todo", "untested", "excluded", "xfail"), "skipped"),
+    **dict.fromkeys(("failed", "failure", "fail"), "failed"),
+}
+"""What ``status`` and ``result`` of a case mean; any other is an error."""
+_PYTEST = frozenset({"pytest", "pytest tests"})
+"""What pytest calls its suite, and since version 8.3 its report."""
 _ELEMENTS_OF_A_CASE = 10
 _LARGEST = 1e9  # seconds or failures: more is no measurement
 _BEFORE_ROOT = re.compile(rb"\s*(<\?|<!--)")
@@ -62,13 +79,15 @@ class Case:
 class Suite:
     """One ``<testsuite>`` without those inside it; ``within`` are the names of those around it, the outermost first.
 
-    ``unshown`` failures are counted by it, but belong to no case.
+    ``unshown`` failures are counted by it, but belong to no case. ``counted`` are the failures and errors that it says
+    it has, those inside it included; ``None`` where it does not say both.
     """
 
     name: str
     cases: tuple[Case, ...]
     unshown: int = 0
     within: tuple[str, ...] = ()
+    counted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,16 +103,19 @@ class TestReport:
 class _Case(xunit2.TestCase):
     time = Attr()  # text: junitparser raises where it is no number
     status = Attr()  # GoogleTest and CTest have no element for what did not run
+    result = Attr()
 
 
 class _Suite(xunit2.TestSuite):
     testcase = _Case
-    failures = Attr()  # text: junitparser would count what it does not find
+    tests = Attr()  # text: junitparser would count what it does not find
+    failures = Attr()
     errors = Attr()
 
 
 class _Report(xunit2.JUnitXml):
     testsuite = _Suite
+    tests = Attr()
     failures = Attr()
     errors = Attr()
 
@@ -136,7 +158,7 @@ def read_report(content: bytes, name: str, limits: Limits) -> TestReport:
 
     Raises:
         ArtefactTooLarge: it has more bytes, cases, elements or longer names than ``limits`` allow.
-        UnreadableArtefact: it is no well-formed JUnit XML, or declares a DTD.
+        UnreadableArtefact: it is no well-formed JUnit XML, declares a DTD, or counts in something else than numbers.
     """
     check_junit_size(name, len(content), limits)
     builder = _Bounded(name, limits)
@@ -151,8 +173,9 @@ def read_report(content: bytes, name: str, limits: Limits) -> TestReport:
             help="give the file that the test runner writes as JUnit XML (pytest --junitxml, Surefire, jest-junit)",
         )
     report = _Report.fromroot(root)  # type: ignore[arg-type]  # it says its own Element, and means ElementTree's
-    read = [_suites(suite) for suite in _children(report, _Suite)]
-    suites = [one for found, _ in read for one in found]
+    by_pytest = report.name in _PYTEST
+    read = [_suites(suite, by_pytest=by_pytest) for suite in _children(report, _Suite)]
+    suites = [one for found, *_ in read for one in found]
     if (shown := sum(len(suite.cases) for suite in suites)) != builder.seen["testcase"]:
         raise UnreadableArtefact(
             f"{builder.seen['testcase'] - shown:,} of {builder.seen['testcase']:,} test cases in {name} belong to no "
@@ -160,7 +183,8 @@ def read_report(content: bytes, name: str, limits: Limits) -> TestReport:
             help=_AGAIN,
         )
     own = len([*_children(report, Failure), *_children(report, Error)])
-    beyond = max(own, _said(report.failures, report.errors) - sum(told for _, told in read))
+    beyond = max(own, _said(report.failures, report.errors) - sum(told for _, told, _ in read))
+    beyond += max(0, _said(report.tests) - beyond - sum(ran for *_, ran in read))
     if beyond > 0:
         suites.append(Suite("", (), beyond))
     return TestReport(name, tuple(suites))
@@ -175,6 +199,7 @@ class _Bounded(TreeBuilder):
         self._name = name
         self._limits = limits
         self._depth = self._elements = 0
+        self._open: list[str] = []  # the elements that are read and have not ended
         self._unread_at = 0  # the depth of an element that is passed over with all that is in it
 
     def start(self, tag: str, attributes: dict[str, str], /) -> Element | None:  # type: ignore[override]
@@ -187,9 +212,12 @@ class _Bounded(TreeBuilder):
         if self._elements > limits.junit_cases * _ELEMENTS_OF_A_CASE:
             raise self._too_large(f"has more than {limits.junit_cases * _ELEMENTS_OF_A_CASE:,} elements")
         local = tag.rpartition("}")[2]
-        if self._unread_at or (local in _UNREAD and self._depth > 1):
+        if self._unread_at or (local.lower() in _UNREAD and self._depth > 1):
             self._unread_at = self._unread_at or self._depth
             return None
+        if known := _INSIDE.get(self._open[-1]) if self._open else None:
+            local = known.get(local.lower(), "error")
+        self._open.append(local)
         if local in self.seen:
             self.seen[local] += 1
             if self.seen[local] > limits.junit_cases:
@@ -197,15 +225,21 @@ class _Bounded(TreeBuilder):
         kept = {key: value for key, value in attributes.items() if key in _READ}
         if any(len(value) > limits.junit_characters for value in kept.values()):
             raise self._too_large(f"has a name of more than {limits.junit_characters:,} characters")
+        for what in _COUNTS if local in ROOTS else ():
+            text = kept.get(what, "")
+            if text.strip() and ((number := _number(text)) is None or not number.is_integer()):
+                raise UnreadableArtefact(
+                    f"{self._name} has a <{local}> with {what}={text[:40]!r}, which is no number of tests", help=_AGAIN
+                )
         return super().start(local, kept)
 
-    def end(self, tag: str, /) -> Element | None:  # type: ignore[override]
+    def end(self, _tag: str, /) -> Element | None:  # type: ignore[override]
         """An element ends."""
         unread = self._unread_at
         if unread == self._depth:
             self._unread_at = 0
         self._depth -= 1
-        return None if unread else super().end(tag.rpartition("}")[2])
+        return None if unread else super().end(self._open.pop())
 
     def data(self, _text: str, /) -> None:
         """Text is not kept."""
@@ -248,20 +282,25 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
-def _suites(suite: _Suite, within: tuple[str, ...] = ()) -> tuple[list[Suite], int]:
-    """A suite and those inside it, and how many failures they account for."""
+def _suites(suite: _Suite, within: tuple[str, ...] = (), *, by_pytest: bool = False) -> tuple[list[Suite], int, int]:
+    """A suite and those inside it, and how many failures and how many tests they account for."""
     name = suite.name or ""
-    inner = [_suites(child, (*within, name)) for child in _children(suite, _Suite)]
+    inner = [_suites(child, (*within, name), by_pytest=by_pytest) for child in _children(suite, _Suite)]
     cases = [_case(case) for case in _children(suite, _Case)]
     # What is no case's own, as where a fixture of all its tests fails.
     unshown = len([*_children(suite, Failure), *_children(suite, Error)])
-    told = unshown + sum(results for _, results in (*cases, *inner))
+    told = unshown + sum(results for _, results in cases) + sum(results for _, results, _ in inner)
     # What it counts and nothing shows failed all the same. Reruns and soft assertions may show more than is counted.
-    beyond = max(0, _said(suite.failures, suite.errors) - told)
-    found = [one for suites, _ in inner for one in suites]
-    if cases or unshown + beyond or not inner:
-        found.insert(0, Suite(name, tuple(case for case, _ in cases), unshown + beyond, within))
-    return found, told + beyond
+    failures = _said(suite.failures, suite.errors)
+    beyond = max(0, failures - told)
+    # So did a test that it counts and does not show. Only pytest counts subtests, and what its teardown broke twice.
+    ran = unshown + beyond + len(cases) + sum(tests for *_, tests in inner)
+    missing = 0 if by_pytest or name in _PYTEST else max(0, _said(suite.tests) - ran)
+    found = [one for suites, *_ in inner for one in suites]
+    if cases or unshown + beyond + missing or not inner:
+        counted = failures if suite.failures and suite.errors else None
+        found.insert(0, Suite(name, tuple(case for case, _ in cases), unshown + beyond + missing, within, counted))
+    return found, told + beyond, max(ran, _said(suite.tests))
 
 
 def _children(parent: JUnitElement, kind: type[E]) -> Iterator[E]:
@@ -270,7 +309,7 @@ def _children(parent: JUnitElement, kind: type[E]) -> Iterator[E]:
 
 
 def _said(*counts: str | None) -> int:
-    """How many failures a suite says that it has, those inside it included; 0 where it does not say."""
+    """How many a suite says that it has, those inside it included; 0 where it does not say."""
     return sum(round(_number(text) or 0) for text in counts)
 
 
@@ -279,18 +318,18 @@ def _case(case: _Case) -> tuple[Case, int]:
     # Read once: each of junitparser's own questions goes through the element again.
     results = [type(entry) for entry in case if isinstance(entry, Error | Failure | Skipped | xunit2.InterimResult)]
     found = set(results)
-    status = (case.status or "").lower()
+    said = {_STATUSES.get(text.strip().lower(), "errored") for text in (case.status, case.result) if text}
     outcome: Outcome = "passed"
-    if Error in found or status in _ERRORED:
+    if Error in found or "errored" in said:
         outcome = "errored"
-    elif Failure in found or status in _FAILED:
+    elif Failure in found or "failed" in said:
         outcome = "failed"
-    elif Skipped in found or status in _NOT_RUN:
+    elif Skipped in found or "skipped" in said:
         outcome = "skipped"
     rerun = any(issubclass(kind, xunit2.InterimResult) for kind in found)
     flaky = rerun and outcome == "passed"
     read = Case(case.classname or "", case.name or "", outcome, flaky, _number(case.time))
-    return read, sum(kind is not Skipped for kind in results)
+    return read, max(sum(kind is not Skipped for kind in results), outcome in {"failed", "errored"})
 
 
 def _number(text: str | None) -> float | None:

@@ -2,10 +2,10 @@
 
 Two readings of JUnit XML are ours to choose, since no standard does (docs/gates.md says them to users):
 
-* A test that failed and then passed *within one suite of one report* was run again by its own runner: it passed, and
-  is flaky, as Surefire counts it. Surefire says so inside the case; Gradle, gotestsum and others write a case for each
-  try. Reruns end with the first pass, so only failures followed by one pass are tries of one test: data rows that share
-  a name fail in any order.
+* A test that failed and then passed *within one suite of one report* was run again by its own runner, and is flaky, if
+  that runner says so: inside the case, as Surefire does, or by leaving such tries out of the suite's count of failures.
+  Cases alone do not tell: data rows that share a name look the same. Reruns end with the first pass, so only failures
+  followed by one pass are tries of one test.
 * Across suites and reports a failure stays a failure, as GitLab counts it. Nobody can say whether the other report is a
   rerun, another environment or the tests alone instead of together. Such tests are told as inconsistent.
 """
@@ -54,9 +54,7 @@ def facts_of_tests(reports: Sequence[TestReport]) -> Facts:
     Where no test ran, nothing is said of failures: that none failed would be true, and worth nothing.
     """
     places = [
-        _Place(
-            _label(report, suite), frozenset({suite.name, *suite.within}) - {""}, _settled(suite.cases), suite.unshown
-        )
+        _Place(_label(report, suite), frozenset({suite.name, *suite.within}) - {""}, _settled(suite), suite.unshown)
         for report in reports
         for suite in report.suites
     ]
@@ -111,12 +109,13 @@ def listed(names: Sequence[str]) -> str:
     return f"{printable[0][: LONGEST - len(more) - 3]}...{more}"
 
 
-def _settled(cases: Sequence[Case]) -> tuple[Case, ...]:
-    """The tests of a suite: tries of one test are one case."""
+def _settled(suite: Suite) -> tuple[Case, ...]:
+    """The tests of a suite: tries of one test are one case, if the suite counts them so."""
     tries: defaultdict[tuple[str, str], list[Case]] = defaultdict(list)
-    for number, case in enumerate(cases):
+    for number, case in enumerate(suite.cases):
         tries[case.classname, case.name or f"\0{number}"].append(case)  # what has no name is nothing else's rerun
-    return tuple(case for same in tries.values() for case in (_once(same) if _are_reruns(same) else same))
+    settled = tuple(case for same in tries.values() for case in (_once(same) if _are_reruns(same) else same))
+    return settled if sum(case.outcome in _FAILED for case in settled) == suite.counted else suite.cases
 
 
 def _are_reruns(same: Sequence[Case]) -> bool:

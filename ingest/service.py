@@ -16,7 +16,7 @@ import structlog
 
 from data import attachments, blocks
 from data.errors import ArtefactTooLarge, BadRequest, Busy, UnreadableArtefact
-from data.facts import facts_in, together
+from data.facts import facts_in, said, together
 from data.model import Attachment, RunMeta
 from ingest.limits import Limits
 from ingest.process import Progress, worker_process
@@ -27,12 +27,15 @@ from ingest.worker import FACTS, Job, JobFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from data.facts import Facts
     from data.model import Run
     from data.store import Store
 
 _RUN_ID_CHARACTERS = 12
 QUEUE = 8
 """Uploads that may wait for their turn."""
+_OF_TESTS = "tests."
+"""How the names of facts begin that reports of tests give."""
 _log = structlog.get_logger()
 
 
@@ -98,6 +101,7 @@ class Ingestor:
         self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress, attached: Sequence[Upload]
     ) -> Ingested:
         shapes = self._shapes(uploads)
+        _check_facts(meta)
         given = [self._attachment(upload) for upload in attached]
         with self._turn, self._folder() as folder, self._worker(folder) as worker:
             files = _hashed(uploads, shapes)  # a second for each 4 GB, while the worker starts
@@ -217,6 +221,7 @@ class Ingestor:
         stored = {artefact.digest for artefact in record.artefacts} | read_before
         if not read_before:
             stored |= {file.digest for file in reports}  # the tests of a run are told once, all together
+        _check_reports(identity.id, [file for file in reports if file.digest not in stored])
         notes = [
             f"{file.name} was not added: a stored run takes no more files; `phasegate runs delete {identity.id}`, "
             "then ingest all of them together"
@@ -226,7 +231,9 @@ class Ingestor:
         meta = identity.meta
         if reports and {file.digest for file in reports} == (read_before or {file.digest for file in reports}):
             read(replace(job, files=reports))
-            meta = replace(meta, facts=together([meta.facts, facts_in((job.folder / FACTS).read_bytes())]))
+            told_by_tests = facts_in((job.folder / FACTS).read_bytes())
+            _check_told(identity.id, record.run.meta.facts, told_by_tests)
+            meta = replace(meta, facts=together([meta.facts, told_by_tests]))
         added = self._store.attach(
             identity.id, [one for one in given if one[0].digest in stored or one[0].kind == "file"]
         )
@@ -234,6 +241,35 @@ class Ingestor:
         meta, told = filled(record.run.meta, meta)
         run = record.run if meta == record.run.meta else self._store.amend_run(record.run, meta)
         return Ingested(run, created=False, notes=(*notes, *told))
+
+
+def _check_facts(meta: RunMeta) -> None:
+    """Nobody says what tests came to but their reports: else a gate would believe whoever spoke first."""
+    if told := next((name for name in meta.facts if name.startswith(_OF_TESTS)), None):
+        raise BadRequest(
+            f"the fact {told} cannot be said: {_OF_TESTS}* come from reports of tests alone",
+            help="give the report with the run (--junit report.xml), or the fact another name",
+        )
+
+
+def _check_reports(run: str, later: Sequence[JobFile]) -> None:
+    """The tests of a run are told once, all together: reports left out in silence may be those that failed."""
+    if later:
+        raise BadRequest(
+            f"{', '.join(file.name for file in later[:3])}: run {run} has its reports of tests already, and these are "
+            "others; nothing was changed",
+            help=f"`phasegate runs delete {run}`, then ingest the run with all its reports together",
+        )
+
+
+def _check_told(run: str, known: Facts, told: Facts) -> None:
+    """What is stored of the tests, as an older version took it, may not outlive a report that says otherwise."""
+    if name := next((name for name, fact in told.items() if known.get(name, fact) != fact), None):
+        raise BadRequest(
+            f"run {run} has the fact {name}={said(known[name])}, and its reports of tests say {said(told[name])}; "
+            "nothing was changed",
+            help=f"`phasegate runs delete {run}`, then ingest the run with all its reports together",
+        )
 
 
 def _hashed(uploads: Sequence[Upload], shapes: Sequence[Shape]) -> list[JobFile]:

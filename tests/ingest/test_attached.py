@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,25 @@ def test_a_report_that_cannot_be_used_leaves_nothing(
     assert bench.holdings() == before
 
 
-def test_a_fact_that_contradicts_the_report_is_refused(bench: Bench) -> None:
-    with pytest.raises(BadRequest, match=r"tests\.failed is said twice: 0 and 1"):
-        bench.ingest(EVENT, FAILS, meta=RunMeta(facts={"tests.failed": 0.0}))
-    assert bench.holdings() == (0, [], ["uploads"] if (bench.store.spool / "uploads").exists() else [])
-    assert bench.ingest(EVENT, FAILS, meta=RunMeta(facts={"tests.failed": 1.0})).created
+@pytest.mark.parametrize("files", [(EVENT,), (EVENT, FAILS), (EVENT, PASSES)], ids=["alone", "failed", "passed"])
+def test_what_tests_came_to_is_said_by_reports_alone(bench: Bench, files: tuple[bytes, ...]) -> None:
+    for stored in (False, True):
+        before = bench.holdings()
+        with pytest.raises(BadRequest, match=r"the fact tests\.failed cannot be said") as refused:
+            bench.ingest(*files, meta=RunMeta(facts={"seeded_users": 1.0, "tests.failed": 0.0}))
+        assert "--junit" in str(refused.value.help)
+        assert bench.holdings() == before
+        if not stored:
+            assert bench.ingest(*files, meta=RunMeta(facts={"tests_failed": 0.0})).created, "another name"
+
+
+def test_a_fact_of_before_that_contradicts_the_report_is_refused(bench: Bench) -> None:
+    stored = bench.ingest(EVENT).run
+    bench.store.amend_run(stored, replace(stored.meta, facts={"tests.failed": 0.0}))
+    with pytest.raises(BadRequest, match=r"has the fact tests\.failed=0, and its reports of tests say 1"):
+        bench.ingest(EVENT, FAILS)
+    assert bench.store.find_run(stored.id).meta.facts == {"tests.failed": 0.0}
+    assert bench.store.attachments(stored.id) == []
 
 
 def test_reports_may_come_later_and_only_once(bench: Bench) -> None:
@@ -102,11 +117,19 @@ def test_reports_may_come_later_and_only_once(bench: Bench) -> None:
     assert "r1.json is attached now" in later.notes
     assert "fact tests.failed is now 1.0" in later.notes
     assert bench.ingest(EVENT, FAILS).notes == (), "a retry says nothing new"
-    other = bench.ingest(EVENT, PASSES)
-    assert other.run.meta.facts == later.run.meta.facts
-    (note,) = other.notes
-    assert note.startswith("r1.json was not added: a stored run takes no more files")
-    assert listed(bench, other) == [("r1.json", "junit", True)]
+
+
+@pytest.mark.parametrize("more", [(FAILS,), (PASSES, FAILS)], ids=["others", "one more"])
+def test_reports_that_differ_from_those_of_the_run_are_refused(bench: Bench, more: tuple[bytes, ...]) -> None:
+    green = bench.ingest(EVENT, PASSES)
+    before = bench.holdings()
+    with pytest.raises(BadRequest, match=r"r\d\.json: run \w+ has its reports of tests already") as refused:
+        bench.ingest(EVENT, *more, meta=RunMeta(facts={"seeded_users": 1.0}))
+    assert f"runs delete {green.run.id}" in str(refused.value.help)
+    assert bench.holdings() == before
+    assert bench.store.find_run(green.run.id).meta == green.run.meta
+    assert listed(bench, green) == [("r1.json", "junit", True)]
+    assert bench.ingest(EVENT, PASSES).notes == (), "a retry is fine"
 
 
 def test_a_report_that_comes_later_and_is_damaged_changes_nothing(bench: Bench) -> None:
