@@ -68,7 +68,7 @@ def gate(
 ) -> None:
     """Say whether a version may enter a phase, and why; exits 0 (pass, warn), 1 (fail) or 3 (inconclusive).
 
-    Judged are the newest runs of the version: of each test, and of each kind that the phase demands. The decision is kept.
+    Judged are the newest runs of the version, of each test and of each kind that the phase demands. It is kept.
     """
     if listed:
         with at_desk(server, slo) as desk:
