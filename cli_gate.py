@@ -172,7 +172,7 @@ def waivers(
     with at_desk(server) as desk:
         if end is not None:
             ended = desk.service.end_waiver(end)
-            show(ended, output, gates.waivers([ended]))
+            show(ended, output, gates.ended(ended))
             return
         found = desk.service.waivers()
     show(found, output, gates.waivers(found))

@@ -25,7 +25,10 @@ def main() -> None:
 
 def _answer(overview: Overview) -> None:
     phase = overview.phase
-    st.title(escape.markdown(f"Phase {phase.id}: {phase.title}") if phase else "Services", anchor=False)
+    st.title(
+        escape.markdown(f"Phase {phase.id}" + f": {phase.title}" * bool(phase.title)) if phase else "Services",
+        anchor=False,
+    )
     newest = numbers.ago(overview.newest_run_at, datetime.now(UTC))
     stands = [f"Newest run {newest}", numbers.things(overview.runs, "run"), *services.mixed(overview.services)]
     st.caption(escape.markdown(" · ".join(stands)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from reports.layout import GLYPHS, ending, headline, next_steps, paragraph, state_word, table
+from reports.layout import GLYPHS, ending, headline, next_steps, one_line, paragraph, state_word, table
 from slo import numbers
 from slo.model import EXIT_CODES
 from slo.overview import SYSTEM
@@ -62,6 +62,11 @@ def waivers(found: Sequence[Waiver]) -> RenderableType:
             for one in found
         ),
     )  # fmt: skip
+
+
+def ended(waiver: Waiver) -> RenderableType:
+    """That a waiver was taken back."""
+    return Text(f"Waiver {waiver.id} of {one_line(waiver.about)} is taken back: gates ask for it again.")
 
 
 def _gate(decision: GateDecision, *, everything: bool) -> Iterator[RenderableType]:
