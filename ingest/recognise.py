@@ -43,8 +43,8 @@ def recognise(path: Path, name: str) -> Shape:
         empty = path.stat().st_size == 0
         raise UnreadableArtefact(
             f"{name} is {'empty' if empty else 'blank or a damaged gzip stream'}",
-            help="check that k6 ran and wrote its output: k6 run --out json=results.json.gz script.js; or, of a report of "
-            "tests, that they did",
+            help="check that k6 ran and wrote its output: k6 run --out json=results.json.gz script.js; of a "
+            "report, that the tests did",
         )
     root = root_of(whole)
     if root in ROOTS:

@@ -25,10 +25,8 @@ def main() -> None:
 
 def _answer(overview: Overview) -> None:
     phase = overview.phase
-    st.title(
-        escape.markdown(f"Phase {phase.id}" + f": {phase.title}" * bool(phase.title)) if phase else "Services",
-        anchor=False,
-    )
+    named = ": ".join(filter(None, (f"Phase {phase.id}", phase.title))) if phase else "Services"
+    st.title(escape.markdown(named), anchor=False)
     newest = numbers.ago(overview.newest_run_at, datetime.now(UTC))
     stands = [f"Newest run {newest}", numbers.things(overview.runs, "run"), *services.mixed(overview.services)]
     st.caption(escape.markdown(" · ".join(stands)))
