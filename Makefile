@@ -28,7 +28,7 @@ test: $(DEV)  ## every test, with the real k6 and a real browser
 	scripts/ensure-chromium.sh
 	$(PY) -m pytest
 
-test-fast: $(DEV)  ## the tests that need neither browser nor k6: a minute or two
+test-fast: $(DEV)  ## the tests that need neither browser nor k6: a few minutes
 	$(PY) -m pytest -p no:schemathesis --numprocesses auto --dist loadfile -m "not slow and not browser and not k6"
 
 check: $(DEV)  ## formatting, lint and types
