@@ -20,7 +20,7 @@ import typer
 
 import logs
 from api.client import RemoteDesk
-from cli_gate import gate, override, waive, waivers
+from cli_gate import gate_app, waive, waivers
 from cli_notify import notify_app, telling_desk
 from cli_options import (
     AllOption,
@@ -69,7 +69,8 @@ app.add_typer(slo_app, name="slo")
 app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(notify_app, name="notify")
-for command in (gate, override, waive, waivers):
+app.add_typer(gate_app, name="gate")
+for command in (waive, waivers):
     app.command()(command)
 
 

@@ -51,7 +51,12 @@ class _RunsMissing(Exception):
     """It cannot be told yet: other jobs may still upload."""
 
 
+gate_app = typer.Typer()
+
+
+@gate_app.callback(invoke_without_command=True)
 def gate(
+    context: typer.Context,
     phase: PhaseOption = None,
     version: VersionOption = None,
     environment: EnvironmentOption = None,
@@ -70,6 +75,8 @@ def gate(
 
     Judged are the newest runs of the version, of each test and of each kind that the phase demands. It is kept.
     """
+    if context.invoked_subcommand is not None:
+        return
     if listed:
         with at_desk(server, slo) as desk:
             found = desk.service.gates()
@@ -132,6 +139,7 @@ def waited(
     return answers[-1]
 
 
+@gate_app.command()
 def override(
     decision: Annotated[str, typer.Argument(help="Id of the gate's decision, in full.")],
     by: Annotated[str, typer.Option("--by", help="Who answers for it.")],

@@ -312,7 +312,7 @@ def test_a_gate_answers_for_a_version_and_its_exit_code_tells(shell: Shell) -> N
     assert shell("waivers", "--end", waived["id"]).returncode == 0
     for until in ("31d", "soon", "2020-01-01"):
         assert shell("waive", "x", "--owner", "kim", "--reason", "r", "--until", until).returncode == 2
-    assert shell("override", decision["id"], "--by", "kim", "--reason", "the launch").returncode == 0
+    assert shell("gate", "override", decision["id"], "--by", "kim", "--reason", "the launch").returncode == 0
     through = shell(*asked)
     assert (through.returncode, through.stdout.startswith(b"! OVERRIDDEN")) == (0, True)
     refused = shell("gate", "--phase", "7A")
