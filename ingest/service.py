@@ -101,13 +101,14 @@ class Ingestor:
         self, uploads: Sequence[Upload], meta: RunMeta, on_progress: Progress, attached: Sequence[Upload]
     ) -> Ingested:
         shapes = self._shapes(uploads)
-        _check_facts(meta)
         given = [self._attachment(upload) for upload in attached]
         with self._turn, self._folder() as folder, self._worker(folder) as worker:
             files = _hashed(uploads, shapes)  # a second for each 4 GB, while the worker starts
             digest = _run_digest(files)
             identity = Identity(digest[:_RUN_ID_CHARACTERS], digest, meta, datetime.now(UTC))
             there = self._store.attachments(identity.id) if (known := self._store.has_run(identity.id)) else []
+            if any(file.shape == "junit-xml" for file in files) or any(one.kind == "junit" for one in there):
+                _check_facts(meta)
             given = self._kept_reports(files, there) + self._within(given, there)
             job = Job(folder, tuple(files), identity, self.limits)
             if known:
@@ -244,11 +245,11 @@ class Ingestor:
 
 
 def _check_facts(meta: RunMeta) -> None:
-    """Nobody says what tests came to but their reports: else a gate would believe whoever spoke first."""
+    """Of a run with reports nobody else says what its tests came to: a gate would believe whoever spoke first."""
     if told := next((name for name in meta.facts if name.startswith(_OF_TESTS)), None):
         raise BadRequest(
-            f"the fact {told} cannot be said: {_OF_TESTS}* come from reports of tests alone",
-            help="give the report with the run (--junit report.xml), or the fact another name",
+            f"the fact {told} cannot be said of a run that has reports of tests: they say it",
+            help="leave the fact out, or give it another name",
         )
 
 
@@ -263,10 +264,11 @@ def _check_reports(run: str, later: Sequence[JobFile]) -> None:
 
 
 def _check_told(run: str, known: Facts, told: Facts) -> None:
-    """What is stored of the tests, as an older version took it, may not outlive a report that says otherwise."""
-    if name := next((name for name, fact in told.items() if known.get(name, fact) != fact), None):
+    """What is stored of the tests, as somebody said it or an older version read it, may not outlive their reports."""
+    if name := next((n for n, fact in known.items() if n.startswith(_OF_TESTS) and told.get(n) != fact), None):
+        reported = said(told[name]) if name in told else "nothing of it"
         raise BadRequest(
-            f"run {run} has the fact {name}={said(known[name])}, and its reports of tests say {said(told[name])}; "
+            f"run {run} has the fact {name}={said(known[name])}, and its reports of tests say {reported}; "
             "nothing was changed",
             help=f"`phasegate runs delete {run}`, then ingest the run with all its reports together",
         )

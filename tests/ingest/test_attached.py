@@ -89,16 +89,27 @@ def test_a_report_that_cannot_be_used_leaves_nothing(
     assert bench.holdings() == before
 
 
-@pytest.mark.parametrize("files", [(EVENT,), (EVENT, FAILS), (EVENT, PASSES)], ids=["alone", "failed", "passed"])
-def test_what_tests_came_to_is_said_by_reports_alone(bench: Bench, files: tuple[bytes, ...]) -> None:
-    for stored in (False, True):
-        before = bench.holdings()
-        with pytest.raises(BadRequest, match=r"the fact tests\.failed cannot be said") as refused:
-            bench.ingest(*files, meta=RunMeta(facts={"seeded_users": 1.0, "tests.failed": 0.0}))
-        assert "--junit" in str(refused.value.help)
-        assert bench.holdings() == before
-        if not stored:
-            assert bench.ingest(*files, meta=RunMeta(facts={"tests_failed": 0.0})).created, "another name"
+BY_HAND: Facts = {"tests.failed": 0.0}
+NOTHING_RAN = b'<testsuite name="s" tests="0" failures="0" errors="0"/>'
+
+
+@pytest.mark.parametrize("report", [FAILS, PASSES, NOTHING_RAN], ids=["failed", "passed", "nothing ran"])
+def test_what_tests_came_to_is_said_by_reports_where_there_are_some(bench: Bench, report: bytes) -> None:
+    before = bench.holdings()
+    with pytest.raises(BadRequest, match=r"the fact tests\.failed cannot be said"):
+        bench.ingest(EVENT, report, meta=RunMeta(facts=BY_HAND))
+    assert bench.holdings() == before
+    stored = bench.ingest(EVENT, report, meta=RunMeta(facts={"tests_failed": 0.0})).run
+    for files in ((EVENT, report), (EVENT,)):
+        with pytest.raises(BadRequest, match=r"the fact tests\.failed cannot be said"):
+            bench.ingest(*files, meta=RunMeta(facts=BY_HAND))
+    assert bench.store.find_run(stored.id).meta == stored.meta
+
+
+def test_without_a_report_somebody_may_say_what_tests_came_to(bench: Bench) -> None:
+    assert bench.ingest(EVENT, meta=RunMeta(facts=BY_HAND)).run.meta.facts == BY_HAND
+    with pytest.raises(BadRequest, match=r"has the fact tests\.failed=0, and its reports of tests say nothing of it"):
+        bench.ingest(EVENT, NOTHING_RAN)
 
 
 def test_a_fact_of_before_that_contradicts_the_report_is_refused(bench: Bench) -> None:
