@@ -172,12 +172,14 @@ def _csv_select(source: Source) -> str:
 
 def _csv_header(source: Source) -> list[str]:
     with source.path.open("rb") as file:
-        header = file.readline(_CSV_LINE_BYTES).decode("utf-8-sig", "replace").strip().split(",")
+        line = file.readline(_CSV_LINE_BYTES).decode("utf-8-sig", "replace").strip()
+    header = line.split(",")
     known = header[:3] == ["metric_name", "timestamp", "metric_value"] and "extra_tags" in header
     distinct = {column.strip().lower() for column in header} - {""}  # as DuckDB tells columns apart
-    if not known or len(distinct) < len(header) or len(header) > _CSV_COLUMNS:
+    # A byte 0 would end the statement that names the columns, in the middle.
+    if not known or "\0" in line or len(distinct) < len(header) or len(header) > _CSV_COLUMNS:
         raise UnreadableArtefact(
-            f"the CSV header of {source.name} is not k6's: {','.join(header)[:120]}",
+            f"the CSV header of {source.name} is not k6's: {line[:120]}",
             help="expected metric_name,timestamp,metric_value,...,extra_tags,metadata",
         )
     return header

@@ -59,6 +59,9 @@ REFUSED = {
     "a CSV header with a column twice": Refusal(
         [csv(row()).replace(b"check,", b"error,")], UnreadableArtefact, "the CSV header of r0.json is not", "expected"
     ),
+    "a CSV header with a byte 0": Refusal(
+        [csv(row()).replace(b"check,", b"che\0ck's,")], UnreadableArtefact, "the CSV header of r0.json", "expected"
+    ),
     "a line of 50 MB": Refusal(
         [ndjson(point(), raw_point(tags=f'{{"a":"{"x" * 50_000_000}"}}'))],
         ArtefactTooLarge, "a line of r0.json is longer than 16 MiB", "upload the file that k6 wrote",
