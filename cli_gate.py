@@ -36,7 +36,8 @@ from reports import gates
 from reports.answer import of_gate
 from reports.outputs import Output
 from reports.terminal import Format, say, show
-from slo.gate import GateDecision, awaits_runs
+from slo.gate import awaits_runs
+from slo.gate_model import GateDecision
 from slo.kinds import parse_duration
 from slo.model import ConfigReport
 from slo.source import ExpressionError

@@ -15,7 +15,7 @@ from data.facts import pairs_of
 from data.model import Attachment, Decision, Waiver, WaiverRequest
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
-from slo.gate import GateDecision
+from slo.gate_model import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
 from slo.telling import Notice, Tried
 

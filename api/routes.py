@@ -35,7 +35,8 @@ from reports.terminal import plain
 from settings import VERSION
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import to_json
-from slo.gate import GateDecision, awaits_runs
+from slo.gate import awaits_runs
+from slo.gate_model import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 from slo.service import Service
 from slo.telling import Notice, Tried

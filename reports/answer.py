@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from reports import gates, text
 from reports.layout import about, waived
-from slo.gate import CheckState, objective_state, waiver_of
+from slo.gate_checks import objective_state, waiver_of
+from slo.gate_model import CheckState
 from slo.model import EXIT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from slo.gate import GateCheck, GateDecision
+    from slo.gate_model import GateCheck, GateDecision
     from slo.model import Comparison, ConfigReport, Finding, ObjectivePlace, ObjectiveResult, Verdict
 
 _UNSEEN = PurePath("slo.yaml")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from data.model import Waiver
-    from slo.gate import GateCheck, GateDecision, ServiceCoverage
+    from slo.gate_model import GateCheck, GateDecision, ServiceCoverage
 
 _MOST_REASONS = 12
 _COUNTED = {"unknown": "not known", "waived": "waived"}

@@ -18,7 +18,9 @@ from slo.baseline import test_of
 from slo.config import parse_config
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
-from slo.gate import GateDecision, GateEvidence, GateQuestion, decide_gate, services_of
+from slo.gate import decide_gate
+from slo.gate_checks import services_of
+from slo.gate_model import GateDecision, GateEvidence, GateQuestion
 from slo.kinds import kinds_of
 from slo.model import RULE_VERSION
 from slo.overview import tested

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from data.store import Store
     from slo.config import Config
-    from slo.gate import GateDecision
+    from slo.gate_model import GateDecision
     from slo.judging import Judging
     from slo.model import VerdictState
     from slo.telling import MessageKind, NoticeState, Standing

@@ -15,7 +15,8 @@ from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.config import parse_config, read_text
 from slo.evidence import Evidence
-from slo.gate import GateQuestion, waivers_on
+from slo.gate import waivers_on
+from slo.gate_model import GateQuestion
 from slo.gating import Gates
 from slo.history import MOST_RUNS, Scope, service_history
 from slo.judging import Book, Judging
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
-    from slo.gate import GateDecision
+    from slo.gate_model import GateDecision
     from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
     from slo.plan import Receiver
     from slo.telling import Notice

@@ -24,7 +24,7 @@ from slo.verdict import covers, decide, next_steps
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from slo.gate import GateDecision
+    from slo.gate_model import GateDecision
     from slo.model import RunRef, Verdict
     from slo.plan import Baseline, Phase, Receiver
 

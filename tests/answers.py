@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from data.model import Waiver
-from slo.gate import GateCheck, GateDecision, GateQuestion
+from slo.gate_model import GateCheck, GateDecision, GateQuestion
 from slo.model import ConfigReport, Measurement, ObjectivePlace, ObjectiveResult, RunRef, Verdict, VerdictState
 from tests.builders import START
 

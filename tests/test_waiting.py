@@ -10,7 +10,8 @@ from stamina import instrumentation
 
 from cli_gate import waited
 from data.errors import NotFound, PhasegateError, ServerUnreachable, StoreLocked
-from slo.gate import CheckKind, GateCheck, GateDecision, awaits_runs
+from slo.gate import awaits_runs
+from slo.gate_model import CheckKind, GateCheck, GateDecision
 from slo.model import VerdictState
 from tests.answers import decision
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reports.answer import Place, of_gate, of_verdict
-from slo.gate import GateCheck
+from slo.gate_model import GateCheck
 from slo.model import Comparison, Measurement
 from tests.answers import ENTRY, MISSED, SLO, WAIVER, decision, verdict
 from tests.builders import finding, result

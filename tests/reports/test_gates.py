@@ -8,7 +8,7 @@ from rich.console import Console
 from data.model import Override, Waiver
 from reports import gates
 from reports.layout import WIDTH
-from slo.gate import GateDecision
+from slo.gate_model import GateDecision
 from slo.model import VerdictState
 from tests.answers import ENTRY, MISSED, decision
 from tests.builders import START

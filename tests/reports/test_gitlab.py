@@ -10,7 +10,7 @@ import pytest
 from reports import gitlab
 from reports.answer import of_gate, of_verdict
 from reports.outputs import Output, written
-from slo.gate import CheckState
+from slo.gate_model import CheckState
 from slo.model import VerdictState
 from tests.answers import ENTRY, HOSTILE, MISSED, SLO, decision, verdict
 from tests.builders import result

@@ -11,7 +11,7 @@ from junitparser import JUnitXml, TestCase
 from data.model import Override
 from reports import junit
 from reports.answer import Answer, of_gate, of_verdict
-from slo.gate import CheckState
+from slo.gate_model import CheckState
 from slo.model import VerdictState
 from tests.answers import ENTRY, HOSTILE, MISSED, decision, verdict
 from tests.builders import START, result

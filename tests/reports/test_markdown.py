@@ -9,7 +9,7 @@ import pytest
 from data.model import Override
 from reports import markdown
 from reports.answer import of_gate, of_verdict
-from slo.gate import GateDecision, GateQuestion
+from slo.gate_model import GateDecision, GateQuestion
 from tests.answers import ENTRY, HOSTILE, MISSED, RUN, decision, verdict
 from tests.builders import START, result
 

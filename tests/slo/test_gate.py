@@ -14,7 +14,8 @@ from data.facts import Fact
 from data.model import Decision, RunMeta, Waiver, WaiverRequest
 from data.store import Store
 from reports.answer import of_gate, of_verdict
-from slo.gate import GateDecision, waivers_on
+from slo.gate import waivers_on
+from slo.gate_model import GateDecision
 from slo.model import Finding, Measurement
 from slo.service import ConfigSource, Service
 from tests.ingesting import Bench

@@ -13,7 +13,7 @@ from data.facts import Fact
 from data.model import RunMeta
 from data.store import Store
 from slo.config import parse_config
-from slo.gate import GateDecision
+from slo.gate_model import GateDecision
 from slo.kinds import Load, RunKind, demanded, named, parse_duration
 from slo.model import RunRef
 from slo.service import ConfigSource, Service
