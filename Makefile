@@ -26,6 +26,7 @@ demo: $(RUNTIME)  ## load the recorded runs of examples/nightbff into a store of
 
 test: $(DEV)  ## every test, with the real k6 and a real browser
 	scripts/ensure-chromium.sh
+	scripts/ensure-prometheus.sh
 	$(PY) -m pytest
 
 test-fast: $(DEV)  ## the tests that need neither browser nor k6: a few minutes
