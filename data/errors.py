@@ -13,6 +13,9 @@
     |   |-- StoreLocked                                another process holds the store
     |   `-- NoSpace                          HTTP 507   the disk is full
     |-- StoreError                  exit 2, HTTP 500   the store itself is damaged or too new
+    |-- SourceError                 exit 2, HTTP 502   Prometheus does not answer what it is asked
+    |   |-- SourceDown                                 now: it is away, slow or overloaded
+    |   `-- QueryRefused                               ever: the query is wrong, or asks for too much
     `-- ServerUnreachable           exit 2, HTTP 502   the command line cannot talk to --server
 
 A message says what failed, on which thing, and what to do. Errors of libraries are translated to one of
@@ -108,6 +111,25 @@ class StoreError(PhasegateError):
     """The store is damaged, or was written by a newer version."""
 
     code = "store_error"
+
+
+class SourceError(PhasegateError):
+    """A Prometheus of slo.yaml cannot be asked: how it is to be asked is wrong, as its address or its token."""
+
+    code = "source_error"
+    http_status = 502
+
+
+class SourceDown(SourceError):
+    """It is away, slow or overloaded; the same question may be answered later."""
+
+    code = "source_down"
+
+
+class QueryRefused(SourceError):
+    """It does not understand the query, or the answer is none that can be kept."""
+
+    code = "query_refused"
 
 
 class ServerUnreachable(PhasegateError):

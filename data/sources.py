@@ -1,0 +1,49 @@
+"""A Prometheus that may be asked, and what it is asked about a run: values, as slo.yaml says them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a source is reached. Secrets are never here: the names of the environment variables that hold them are.
+
+    ``bearer_env``, or ``username_env`` and ``password_env``: who we are. ``ca_file``, ``cert_file`` and ``key_file``
+    are PEM files. ``headers`` are sent with every request (``X-Scope-OrgID``), ``params`` added to its query
+    (``partial_response``). ``timeout_s`` is how long one request may take in all.
+    """
+
+    url: str
+    bearer_env: str | None = None
+    username_env: str | None = None
+    password_env: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+    timeout_s: float = 10.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One PromQL expression as it is sent: over a run's time in steps of ``step_s``, or (``None``) once, at its end.
+
+    ``name`` is what it is called among the things that are asked about every ``service``; an objective's has none.
+    """
+
+    source: str
+    promql: str
+    step_s: float | None
+    service: str | None = None
+    name: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The same for the same question to the same source: what was answered is not asked again."""
+        asked = "\n".join((self.source, self.promql, str(self.step_s), self.service or "", self.name or ""))
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
