@@ -24,13 +24,14 @@ demo: $(RUNTIME)  ## load the recorded runs of examples/nightbff into a store of
 	PHASEGATE_HOME=var/demo PHASEGATE_SLO=examples/nightbff/slo.yaml ./phasegate demo
 	PHASEGATE_HOME=var/demo PHASEGATE_SLO=examples/nightbff/slo.yaml ./phasegate serve
 
-test: $(DEV)  ## every test, with the real k6 and a real browser
+test: $(DEV)  ## every test, with the real k6, a real Prometheus and a real browser
 	scripts/ensure-chromium.sh
 	scripts/ensure-prometheus.sh
 	$(PY) -m pytest
 
-test-fast: $(DEV)  ## the tests that need neither browser nor k6: a few minutes
-	$(PY) -m pytest -p no:schemathesis --numprocesses auto --dist loadfile -m "not slow and not browser and not k6"
+test-fast: $(DEV)  ## the tests that need neither browser, k6 nor Prometheus: a few minutes
+	$(PY) -m pytest -p no:schemathesis --numprocesses auto --dist loadfile \
+		-m "not slow and not browser and not k6 and not prometheus"
 
 check: $(DEV)  ## formatting, lint and types
 	$(PY) -m ruff format --check .

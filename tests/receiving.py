@@ -73,14 +73,23 @@ def receiving(*statuses: int) -> Iterator[Receiving]:
         def log_message(self, *_words: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        found = Receiving(server.server_port, [*statuses] or [200])
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
+    with serving(Handler) as port:
+        found = Receiving(port, [*statuses] or [200])
         try:
             yield found
         finally:
             found.closing.set()
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """The port of a server that answers with a handler, for as long as it is needed."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
             server.shutdown()
-            serving.join()
+            thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from typing import Any
 
 import httpx2 as httpx
 
-from examples.nightbff.record import free_port
+import demo
+from examples.nightbff import record
 from tests.project import ROOT
 
 LAUNCHER = ROOT / "phasegate"
@@ -61,7 +63,7 @@ class Workspace:
     @contextmanager
     def serving(self) -> Iterator[Server]:
         """The server, once it is healthy; what it had to say must not be a traceback."""
-        port = free_port()
+        port = record.free_port()
         command = [str(LAUNCHER), "serve", "--port", str(port)]
         log = self.folder / "serve.log"
         with (
@@ -73,13 +75,28 @@ class Workspace:
                 _wait_until_healthy(server, log)
                 yield server
             finally:
-                _stop(process)
+                stop(process)
         assert "Traceback" not in log.read_text()
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PHASEGATE_")}
         slo = {"PHASEGATE_SLO": str(self.slo)} if self.slo else {}
         return kept | slo | {"PHASEGATE_HOME": str(self.folder / "var")}
+
+
+@contextmanager
+def backend(*options: str) -> Iterator[str]:
+    """The demo's backend on a free port; its address."""
+    port = record.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, demo.FOLDER / "backend.py", f"--port={port}", *options]) as process:
+        try:
+            while not record.facts_of(url):
+                assert process.poll() is None, "the backend ended"
+                time.sleep(0.1)
+            yield url
+        finally:
+            stop(process)
 
 
 def _wait_until_healthy(server: Server, log: Path) -> None:
@@ -90,7 +107,8 @@ def _wait_until_healthy(server: Server, log: Path) -> None:
         time.sleep(0.1)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process; one that does not end in time is killed, and that is an error."""
     process.terminate()
     try:
         process.wait(_STOP_S)

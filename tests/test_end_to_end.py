@@ -3,10 +3,7 @@
 import json
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import pytest
 
 import demo
 from examples.nightbff import record
-from tests.running import Server, Workspace
+from tests.running import Server, Workspace, backend
 
 SCRIPT = demo.FOLDER / "k6" / "event-crud.js"
 RECORDED = next((demo.FOLDER / "runs").glob("*-auth.json.gz"))
@@ -68,21 +65,6 @@ class Measured:
         assert done.returncode == self.story.exit_code, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
-
-
-@contextmanager
-def backend(*options: str) -> Iterator[str]:
-    """The demo's backend on a free port; its address."""
-    port = record.free_port()
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([sys.executable, demo.FOLDER / "backend.py", f"--port={port}", *options]) as process:
-        try:
-            while not record.facts_of(url):
-                assert process.poll() is None, "the backend ended"
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.k6) for name in STORIES])

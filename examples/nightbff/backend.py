@@ -2,6 +2,7 @@
 
 Latency is lognormal and slept away, failures and cache hits come in the shares asked for, and writes check that the
 user they belong to was seeded, as a foreign key would. ``--story`` sets a whole situation, the other options one thing.
+Prometheus scrapes each service on its own, at ``/metrics/{service}``.
 """
 
 from __future__ import annotations
@@ -11,15 +12,25 @@ import asyncio
 import itertools
 import math
 import random
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import uvicorn
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 RUN_TO_RUN = 0.03  # sigma of the logarithm of an endpoint's median, from one seed to the next
@@ -28,9 +39,18 @@ MEDIA_FACTOR = 13.0
 CACHE_HITS = 0.8
 VENUES = 500
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+POOL = 50  # connections of each service to its database
+BUCKETS_MS = (
+    *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 100, 125, 150, 175, 200, 225, 250, 275, 300),
+    *(350, 400, 500, 600, 800, 1000, 1250, 1500, 2000, 3000, 5000),
+)
+"""Upper edges: from 3 ms to 2 s each is at most a third above the one before, and targets of slo.yaml are edges."""
+EXPECTED = (200, 201, 202, 500, 503)
+"""Statuses that are counted from 0 on: Prometheus sees no increase in a series that begins at 1."""
 
 Row = dict[str, Any]
 Answer = tuple[int, Row]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -217,11 +237,65 @@ def respond(store: Store, endpoint: Endpoint, call: Call) -> Answer:
     return 500, {"code": "23503", "message": message, "detail": detail}
 
 
-def serve(endpoint: Endpoint, store: Store, dice: Dice) -> Callable[[Request], Awaitable[JSONResponse]]:
+class Meters:
+    """What one service says of itself to Prometheus, in a registry of its own as if it ran in its own process."""
+
+    def __init__(self, service: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._duration = Histogram(
+            "http_request_duration_seconds",
+            "How long the service took to answer.",
+            ["method", "path", "status"],
+            buckets=[edge / 1000 for edge in BUCKETS_MS],
+            registry=self._registry,
+        )
+        labels = ["method", "path", "code"]
+        self._requests = Counter("http_requests", "Requests answered.", labels, registry=self._registry)
+        self._in_use = Gauge(
+            "db_pool_connections_in_use",
+            "Requests in flight: each holds a connection, or waits for one.",
+            registry=self._registry,
+        )
+        Gauge("db_pool_connections_max", "Connections of the pool.", registry=self._registry).set(POOL)
+        if service == "interest":
+            self._cache = Counter("cache_requests", "Questions to the cache.", ["result"], registry=self._registry)
+            for result in ("hit", "miss"):
+                self._cache.labels(result)
+
+    def measured(self, endpoint: Endpoint, handle: Handler) -> Handler:
+        """Make a handler that answers as ``handle`` does, and is measured."""
+        labels = endpoint.method, endpoint.path
+        for status in EXPECTED:
+            self._requests.labels(*labels, status)
+
+        async def measure(request: Request) -> Response:
+            status, start = 500, time.perf_counter()  # what Starlette answers for a handler that raises
+            with self._in_use.track_inprogress():
+                try:
+                    response = await handle(request)
+                    status = response.status_code
+                    return response
+                finally:
+                    self._duration.labels(*labels, status).observe(time.perf_counter() - start)
+                    self._requests.labels(*labels, status).inc()
+
+        return measure
+
+    def cached(self, *, hit: bool) -> None:
+        self._cache.labels("hit" if hit else "miss").inc()
+
+    async def page(self, _request: Request) -> Response:
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def serve(endpoint: Endpoint, store: Store, dice: Dice, meters: Meters) -> Handler:
     """Make the handler of one endpoint."""
 
     async def handle(request: Request) -> JSONResponse:
         cache_hit = endpoint.answer is match and dice.cache_hits.draw()
+        if endpoint.answer is match:
+            meters.cached(hit=cache_hit)
         fails = dice.fails.draw()
         latency_ms = dice.latency_ms() * (HIT_FACTOR if cache_hit else 1)
         await asyncio.sleep(latency_ms / 1000)
@@ -233,7 +307,7 @@ def serve(endpoint: Endpoint, store: Store, dice: Dice) -> Callable[[Request], A
         status, answer = respond(store, endpoint, call)
         return JSONResponse(answer, status)
 
-    return handle
+    return meters.measured(endpoint, handle)
 
 
 def create_app(behaviour: Behaviour, seed: int, dice: type[Dice] = Dice) -> Starlette:
@@ -251,9 +325,11 @@ def create_app(behaviour: Behaviour, seed: int, dice: type[Dice] = Dice) -> Star
     async def healthz(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "seeded_users": len(store.tables["user"]), "pending_migrations": 0})
 
+    meters = {service: Meters(service) for service in sorted({endpoint.service for endpoint in ENDPOINTS})}
     routes = [Route("/healthz", healthz), Route("/seed", seed_tables, methods=["POST"])]
+    routes += [Route(f"/metrics/{service}", own.page) for service, own in meters.items()]
     for endpoint in ENDPOINTS:
-        handler = serve(endpoint, store, dice(endpoint, behaviour, seed))
+        handler = serve(endpoint, store, dice(endpoint, behaviour, seed), meters[endpoint.service])
         routes.append(Route(endpoint.path, handler, methods=[endpoint.method]))
     return Starlette(routes=routes)
 

@@ -116,6 +116,53 @@ def test_the_scripts_name_only_paths_that_the_backend_serves() -> None:
     assert named <= known
 
 
+def test_a_page_tells_of_its_own_service_and_of_templates_of_paths(healthy: TestClient) -> None:
+    healthy.get("/venue/venue-00002")
+    page = measured(healthy, "venue")
+    assert page['http_request_duration_seconds_count{method="GET",path="/venue/{id}",status="200"}'] >= 1
+    assert page["process_resident_memory_bytes"] > 1e6
+    assert not [name for name in page if "path=" in name and 'path="/venue' not in name]
+
+
+def test_the_time_measured_is_the_one_slept_away() -> None:
+    behaviour = Behaviour(latency={"plan:/plan/city": 5.0})
+    opened = TestClient(backend.create_app(behaviour, SEED))
+    opened.get("/plan/city")
+    seconds = measured(opened, "plan")['http_request_duration_seconds_sum{method="GET",path="/plan/city",status="200"}']
+    city = next(endpoint for endpoint in ENDPOINTS if endpoint.path == "/plan/city")
+    slept = backend.Dice(city, behaviour, SEED).latency_ms() / 1000
+    assert slept - 0.001 <= seconds <= slept + 1, "a machine may be busy, and timers have a grain"
+
+
+def test_requests_are_counted_by_code_from_0_on() -> None:
+    opened = client(STORIES["venue-failures"])
+    failed = 'http_requests_total{code="503",method="GET",path="/venue/search"}'
+    assert measured(opened, "venue")[failed] == 0
+    failures = share(opened, "/venue/search", of=50) * 50
+    assert measured(opened, "venue")[failed] == failures > 0
+
+
+def test_a_handler_that_raises_is_counted_as_the_500_it_becomes() -> None:
+    opened = TestClient(backend.create_app(Behaviour(latency=QUICK), SEED), raise_server_exceptions=False)
+    assert opened.post("/event", content=b"not JSON").status_code == 500
+    assert measured(opened, "event")['http_requests_total{code="500",method="POST",path="/event"}'] == 1
+    assert measured(opened, "event")["db_pool_connections_in_use"] == 0
+
+
+def test_the_cache_says_the_same_to_prometheus_as_to_its_callers() -> None:
+    opened = client(STORIES["healthy"])
+    caches = [opened.get("/interest/match").json()["cache"] for _ in range(20)]
+    page = measured(opened, "interest")
+    counted = {result: page[f'cache_requests_total{{result="{result}"}}'] for result in ("hit", "miss")}
+    assert counted == {result: caches.count(result) for result in ("hit", "miss")}
+
+
+def measured(opened: TestClient, service: str) -> dict[str, float]:
+    """What a service says of itself, by series."""
+    lines = [line for line in opened.get(f"/metrics/{service}").text.splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+
+
 def test_slo_yaml_can_be_read_and_names_all_services() -> None:
     config = load_config(record.HERE / "slo.yaml")
     assert set(config.services) == SERVICES
