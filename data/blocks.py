@@ -7,6 +7,8 @@
                     amendments.json    what is said of the run by now, if more was said after it was stored
                     decisions.json     what people decided about it, if anything
                     attachments.json   files kept with the run (``data.attachments``), if any
+                    pulled.json        what Prometheus said of its time (``data.pulled``), if asked
+                    pulled-0.parquet   those samples, as in a part; series ids below 0
 
 A block is built in the spool, made durable, and renamed into place. The rename is the moment it exists: the catalog
 follows, at once or when the store is opened next. Its end is the moment its manifest goes.

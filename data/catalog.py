@@ -17,6 +17,7 @@ from data.model import (
     Decision,
     Metric,
     MetricStats,
+    Pull,
     Run,
     RunMeta,
     RunRecord,
@@ -24,6 +25,7 @@ from data.model import (
     SummaryValue,
     Threshold,
 )
+from data.sources import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +60,13 @@ metrics = _table(
 series = _table(
     "series",
     run_id=sa.String, id=sa.BigInteger, metric=sa.String, tags=sa.String, n=sa.BigInteger, sum=sa.Double,
-    min=sa.Double, max=sa.Double, nonzero=sa.BigInteger, first_at=_time, last_at=_time, last=sa.Double,
+    min=sa.Double, max=sa.Double, nonzero=sa.BigInteger, first_at=_time, last_at=_time, last=sa.Double, pull=sa.String,
+)  # fmt: skip
+pulls = _table(
+    "pulls",
+    run_id=sa.String, id=sa.String, source=sa.String, promql=sa.String, step_s=sa.Double, service=sa.String,
+    name=sa.String, at=sa.Double, state=sa.String, start_at=_time, end_at=_time, pulled_at=_time, problem=sa.String,
+    again=sa.Boolean, warnings=sa.String,
 )  # fmt: skip
 thresholds = _table(
     "thresholds", run_id=sa.String, metric=sa.String, source=sa.String, ok=sa.Boolean, abort_on_fail=sa.Boolean
@@ -198,6 +206,7 @@ def add_run(connection: sa.Connection, record: RunRecord) -> None:
     }
     for table, rows in children.items():
         add_rows(connection, table, [{"run_id": record.run.id} | row for row in rows])
+    replace_pulls(connection, record.run.id, record.pulls)
 
 
 def amend_run(connection: sa.Connection, run: Run) -> None:
@@ -205,6 +214,18 @@ def amend_run(connection: sa.Connection, run: Run) -> None:
     connection.execute(runs.update().where(runs.c.id == run.id).values(_row(run)))
     for table in (measurements, assessments, verdicts):
         connection.execute(table.delete().where(table.c.run_id == run.id))
+
+
+def replace_pulls(connection: sa.Connection, run_id: str, pulled: Sequence[Pull]) -> None:
+    """Make these all that Prometheus was asked about a run, and drop what was concluded without them."""
+    connection.execute(pulls.delete().where(pulls.c.run_id == run_id))
+    connection.execute(series.delete().where(series.c.run_id == run_id, series.c.pull.is_not(None)))
+    for table in (assessments, verdicts):
+        connection.execute(table.delete().where(table.c.run_id == run_id))
+    of_run = {"run_id": run_id}
+    add_rows(connection, pulls, [of_run | _pull_row(one) for one in pulled])
+    found = [(one.query.id, each) for one in pulled for each in one.series]
+    add_rows(connection, series, [of_run | vars(s) | {"tags": _dump(s.tags), "pull": of} for of, s in found])
 
 
 def forget_verdicts(connection: sa.Connection, run: Run, *, later: bool = False) -> None:
@@ -319,28 +340,35 @@ def read_run(connection: sa.Connection, run_id: str) -> Run:
 
 
 def read_record(connection: sa.Connection, run_id: str) -> RunRecord:
-    """A run with its artefacts, metrics, series, thresholds and summary."""
+    """A run with its artefacts, metrics, series, thresholds, summary, and what Prometheus was asked about it."""
 
     def rows(table: sa.Table) -> list[dict[str, Any]]:
         found = connection.execute(sa.select(table).where(table.c.run_id == run_id)).mappings()
         return [{key: value for key, value in row.items() if key != "run_id"} for row in found]
 
+    found: dict[str | None, list[Series]] = {}
+    for row in rows(series):
+        of = row.pop("pull")
+        found.setdefault(of, []).append(Series(**row | {"tags": json.loads(row["tags"])}))
     return RunRecord(
         run=read_run(connection, run_id),
         artefacts=tuple(
             Artefact(**row | {"collapsed_tags": json.loads(row["collapsed_tags"])}) for row in rows(artefacts)
         ),
         metrics=tuple(_metric(row) for row in rows(metrics)),
-        series=tuple(Series(**row | {"tags": json.loads(row["tags"])}) for row in rows(series)),
+        series=tuple(found.get(None, ())),
         thresholds=tuple(Threshold(**row) for row in rows(thresholds)),
         summary=tuple(SummaryValue(**row) for row in rows(summary_values)),
+        pulls=tuple(_pull(row, found.get(row["id"], ())) for row in rows(pulls)),
     )
 
 
 def read_checks(connection: sa.Connection, run_ids: Sequence[str]) -> list[tuple[str, Series]]:
     """The series of k6's checks of some runs, each with the id of its run."""
-    found = connection.execute(sa.select(series).where(series.c.run_id.in_(run_ids), series.c.metric == "checks"))
-    rows = [dict(row) for row in found.mappings()]
+    found = connection.execute(
+        sa.select(series).where(series.c.run_id.in_(run_ids), series.c.metric == "checks", series.c.pull.is_(None))
+    )
+    rows = [{key: value for key, value in row.items() if key != "pull"} for row in found.mappings()]
     return [(row.pop("run_id"), Series(**row | {"tags": json.loads(row["tags"])})) for row in rows]
 
 
@@ -378,6 +406,21 @@ def _run(row: sa.RowMapping) -> Run:
     meta |= {"labels": json.loads(row["labels"]), "facts": json.loads(row["facts"] or "{}")}
     own = {f.name: row[f.name] for f in fields(Run) if f.name != "meta"}
     return Run(**own | {"meta": RunMeta(**meta), "services": tuple(json.loads(row["services"]))})
+
+
+def _pull_row(pull: Pull) -> dict[str, Any]:
+    own = {f.name: getattr(pull, f.name) for f in fields(pull) if f.name not in {"query", "series", "start", "end"}}
+    times = {"start_at": pull.start, "end_at": pull.end}
+    return vars(pull.query) | own | times | {"id": pull.query.id, "warnings": _dump(pull.warnings)}
+
+
+def _pull(row: dict[str, Any], found: Iterable[Series]) -> Pull:
+    own = {f.name: row[f.name] for f in fields(Pull) if f.name not in {"query", "series", "start", "end"}}
+    query = Query(**{f.name: row[f.name] for f in fields(Query)})
+    return Pull(
+        **own | {"query": query, "series": tuple(found), "start": row["start_at"], "end": row["end_at"]}
+        | {"warnings": tuple(json.loads(row["warnings"]))}
+    )  # fmt: skip
 
 
 def _metric(row: dict[str, Any]) -> Metric:

@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Literal
 
 from data.facts import Facts
+from data.sources import Query
 
 ArtefactKind = Literal["k6-json", "k6-csv", "k6-summary-export", "k6-handle-summary", "k6-machine-summary"]
 AttachmentKind = Literal["junit", "file"]
 MetricKind = Literal["trend", "rate", "counter", "gauge"]
 DecisionKind = Literal["invalidated", "restored", "pinned", "started", "released"]
+PullState = Literal["ok", "empty", "failed"]
 MetricType = MetricKind | Literal["unknown"]
 MetricContains = Literal["time", "data", "default"]
 
@@ -252,8 +254,37 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Pull:
+    """What a Prometheus answered to a question about a run: its ``series``, none, or (``failed``) why it did not.
+
+    Asked was the time from ``start`` to ``end``. The samples of some time before and after it are kept, too, but the
+    statistics of ``series`` are of that time alone. ``again``: a later attempt may be answered. ``warnings`` say that
+    it is not all that there is.
+    """
+
+    query: Query
+    state: PullState
+    start: datetime
+    end: datetime
+    pulled_at: datetime
+    series: tuple[Series, ...] = ()
+    problem: str | None = None
+    again: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> int:
+        """How many points a series without a gap has."""
+        step = self.query.step_s
+        return 1 if step is None else int((self.end - self.start).total_seconds() // step) + 1
+
+
+@dataclass(frozen=True)
 class RunRecord:
-    """A run with all that the catalog keeps of it; what a block's manifest holds."""
+    """A run with all that the catalog keeps of it; what a block's manifest holds.
+
+    ``pulls`` come from beside the manifest: Prometheus may be asked later.
+    """
 
     run: Run
     artefacts: tuple[Artefact, ...]
@@ -261,3 +292,4 @@ class RunRecord:
     series: tuple[Series, ...]
     thresholds: tuple[Threshold, ...]
     summary: tuple[SummaryValue, ...]
+    pulls: tuple[Pull, ...] = ()

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from data import blocks
+from data import blocks, pulled
 from data.errors import BadRequest, Busy
 from data.sql import file_pattern, literal
 
@@ -190,7 +190,7 @@ class DuckDBSamples:
         folder = self._blocks / run_id
         if not folder.is_dir():
             raise blocks.missing(run_id)
-        return blocks.parts(folder)
+        return [*blocks.parts(folder), *pulled.files(folder)]
 
 
 def _distribution(

@@ -34,6 +34,7 @@ class Query:
     """One PromQL expression as it is sent: over a run's time in steps of ``step_s``, or (``None``) once, at its end.
 
     ``name`` is what it is called among the things that are asked about every ``service``; an objective's has none.
+    ``at`` is the share from which on what is asked about counts as used up.
     """
 
     source: str
@@ -41,9 +42,12 @@ class Query:
     step_s: float | None
     service: str | None = None
     name: str | None = None
+    at: float | None = None
 
     @property
     def id(self) -> str:
         """The same for the same question to the same source: what was answered is not asked again."""
-        asked = "\n".join((self.source, self.promql, str(self.step_s), self.service or "", self.name or ""))
+        asked = "\n".join(
+            (self.source, self.promql, str(self.step_s), self.service or "", self.name or "", str(self.at))
+        )
         return hashlib.sha256(asked.encode()).hexdigest()[:16]

@@ -13,13 +13,13 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
 
-from data import attachments, blocks, catalog, gates, notices
+from data import attachments, blocks, catalog, gates, notices, pulled
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
         Test,
     )
     from data.gates import StoredGate
-    from data.model import Attachment, Decision, Override, Run, RunMeta, RunRecord, Series, Waiver
+    from data.model import Attachment, Decision, Override, Pull, Run, RunMeta, RunRecord, Series, Waiver
     from data.notices import StoredNotice
+    from data.pulled import Points
 
 SHORTEST_PREFIX = 4
 _DISK_IS_FULL = ("No space left", "Disk quota exceeded")
@@ -151,6 +152,18 @@ class Store:
             StoreError: it is damaged.
         """
         return attachments.content(self._blocks / run_id, name)
+
+    def add_pulls(self, run_id: str, answers: Sequence[tuple[Pull, Sequence[Points]]]) -> None:
+        """Keep what Prometheus answered about a stored run, and drop what was concluded without it.
+
+        Raises:
+            StoreError: the disk or the catalog fails, or the run's block is missing.
+            NoSpace: the disk is full.
+        """
+        with self._write() as connection:
+            there = pulled.keep(self._blocks / run_id, answers)  # what the catalog then misses is asked again
+            catalog.replace_pulls(connection, run_id, there)
+            self._forget_verdicts(connection, catalog.read_run(connection, run_id))
 
     def delete_run(self, run_id: str, reason: str) -> None:
         """Remove a run with all that was said of it, for good. Interrupted, it may be asked for again.
@@ -416,7 +429,8 @@ class Store:
                 if folder.name in known:
                     self._catch_up(folder)
                 elif blocks.is_finished(folder):
-                    record = blocks.read_whole(folder).record
+                    pulled.check(folder)
+                    record = replace(blocks.read_whole(folder).record, pulls=tuple(pulled.pulls(folder)))
                     with self._write() as connection:
                         catalog.add_run(connection, record)
                         self._forget_verdicts(connection, record.run)

@@ -12,17 +12,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import requests
-from numpy.typing import NDArray
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3 import Retry
 
 from data.errors import QueryRefused, SourceDown, SourceError
+from data.pulled import Points
 from data.sources import Connection
 
 MOST_POINTS = 10_000
@@ -41,24 +41,12 @@ _REFUSED, _UNAUTHORISED, _OVERLOADED = frozenset({400, 422}), frozenset({401, 40
 _SERVER_ERROR, _OK = 500, 200
 _MOST_TOLD = 300
 
-Times = NDArray[np.int64]
-Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Found:
-    """One series of an answer: ascending times in microseconds since 1970 (UTC), and values, some perhaps NaN."""
-
-    labels: dict[str, str]
-    t: Times
-    v: Values
-
 
 @dataclass(frozen=True)
 class Answer:
     """What was found; ``warnings`` say that it is not all that there is."""
 
-    series: tuple[Found, ...]
+    series: tuple[Points, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -78,7 +66,10 @@ class Prometheus:
             connection.url, headers=dict(connection.headers) or None, retry=_RETRIES, session=self._session
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Release its connections."""
         self._api.close()
 
@@ -253,7 +244,7 @@ def _told(content: bytes) -> str:
     return "".join(c if c.isprintable() else " " for c in told)[:_MOST_TOLD].strip() or "without a reason"
 
 
-def _series(name: str, promql: str, result: Any, key: str) -> tuple[Found, ...]:  # noqa: ANN401  # JSON from outside
+def _series(name: str, promql: str, result: Any, key: str) -> tuple[Points, ...]:  # noqa: ANN401  # JSON from outside
     """The series of an answer, checked."""
     if key == "value" and isinstance(result, list) and len(result) == 2 and not isinstance(result[0], dict):  # noqa: PLR2004
         result = [{"metric": {}, "value": result}]  # a scalar is its time and its value
@@ -270,7 +261,7 @@ def _series(name: str, promql: str, result: Any, key: str) -> tuple[Found, ...]:
     return tuple(found)
 
 
-def _found(name: str, promql: str, one: Any, key: str) -> Found:  # noqa: ANN401  # JSON from outside
+def _found(name: str, promql: str, one: Any, key: str) -> Points:  # noqa: ANN401  # JSON from outside
     if key not in one and (f"histogram{'s' * (key == 'values')}") in one:
         raise QueryRefused(
             f"{promql} gives native histograms, not numbers", help="ask for a quantile: histogram_quantile(0.95, ...)"
@@ -285,19 +276,19 @@ def _found(name: str, promql: str, one: Any, key: str) -> Found:  # noqa: ANN401
         raise SourceError(f"prometheus `{name}` answers {promql} with what is no series of numbers") from error
     if np.any(np.diff(t) <= 0):
         raise SourceError(f"prometheus `{name}` answers {promql} with points that are not in order")
-    return Found(labels, t, v)
+    return Points(labels, t, v)
 
 
 def _joined(pieces: Sequence[Answer]) -> Answer:
     """One answer from those of consecutive times."""
     if len(pieces) == 1:
         return pieces[0]
-    parts: dict[tuple[tuple[str, str], ...], list[Found]] = {}
+    parts: dict[tuple[tuple[str, str], ...], list[Points]] = {}
     for piece in pieces:
         for one in piece.series:
             parts.setdefault(tuple(sorted(one.labels.items())), []).append(one)
     series = tuple(
-        Found(of[0].labels, np.concatenate([one.t for one in of]), np.concatenate([one.v for one in of]))
+        Points(of[0].labels, np.concatenate([one.t for one in of]), np.concatenate([one.v for one in of]))
         for of in parts.values()
     )
     return Answer(series, tuple(dict.fromkeys(told for piece in pieces for told in piece.warnings)))

@@ -20,6 +20,7 @@ from slo.phases import read_phases
 from slo.plan import Baseline, BaselinePhase, Config, Objective, Phase, Regression, ServiceInfo
 from slo.reader import Reader, optional
 from slo.source import ExpressionError, InvalidConfig, Source, quoted
+from slo.sources import read_sources
 from slo.target import parse_quantity
 from slo.tree import MAX_BYTES, Leaf, Node, read_tree
 
@@ -37,7 +38,7 @@ __all__ = [
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
-_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s")
+_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s", "prometheus", "source")
 """What a slo.yaml could not always say: where it does not, its digest is the one that it always had."""
 
 
@@ -92,18 +93,21 @@ def _decoded(content: bytes, name: str) -> str:
 
 def _digest(config: Config) -> str:
     """Hash what the file asks, not where it says it nor who is told: the first 16 hex digits of a SHA-256."""
-    apart = {"line", "column", "source", "digest", "notify"}
+    apart = {"line", "column", "digest", "notify", "connection"}
 
     def counts(name: str, value: object) -> bool:
-        return name not in apart and not (name in _ADDED and (value is None or value == ()))
+        return name not in apart and not (name in _ADDED and value in (None, (), {}, ""))
 
-    said = asdict(config, dict_factory=lambda items: {name: value for name, value in items if counts(name, value)})
+    said = asdict(
+        replace(config, source=""),  # the name of the file; an objective's is the Prometheus that is asked
+        dict_factory=lambda items: {name: value for name, value in items if counts(name, value)},
+    )
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def _config(r: Reader, root: Node) -> Config | None:
-    sections = ("services", "baseline", "regression", "notify")
+    sections = ("services", "baseline", "regression", "prometheus", "notify")
     top = r.table(root, "slo.yaml", required=("version", "phases"), optional=sections)
     if top is None:
         return None
@@ -111,7 +115,8 @@ def _config(r: Reader, root: Node) -> Config | None:
     if version not in {"1", None}:
         r.note(top["version"], "bad-version", f"version {quoted(str(version))} is unknown", help="write `version: 1`")
     services = optional(top, "services", partial(_services, r))
-    phases = optional(top, "phases", partial(read_phases, r, services)) or ()
+    sources = optional(top, "prometheus", partial(read_sources, r)) or {}
+    phases = optional(top, "phases", partial(read_phases, r, services, sources)) or ()
     return Config(
         version=1,
         services=services or {},
@@ -120,6 +125,7 @@ def _config(r: Reader, root: Node) -> Config | None:
         phases=phases,
         digest="",
         source=r.source.name,
+        prometheus=sources,
         notify=optional(top, "notify", partial(read_receivers, r, services, phases)) or (),
     )
 

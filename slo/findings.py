@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slo.model import Measurement
-from slo.rules import course, files, requests, script
+from slo.rules import course, files, requests, scraped, script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from slo.model import Finding, MeasurementState
 
 RULES = (
+    scraped.target_down,
     requests.unreachable,
     course.setup_failed,
     script.no_requests,
     requests.too_few_samples,
     requests.error_storm,
     script.checks_failed,
+    scraped.restarted,
+    scraped.generator_starved,
     course.load_not_delivered,
     course.aborted,
     files.truncated,
@@ -33,6 +36,8 @@ RULES = (
     course.thresholds_crossed,
     script.thresholds_on_nothing,
     files.cardinality,
+    scraped.scrape_gap,
+    scraped.saturated,
 )
 """Every rule that one run alone can show, in the order in which their causes come."""
 

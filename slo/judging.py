@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from data.catalog import StoredConfig, StoredVerdict
@@ -25,25 +26,27 @@ from slo.comparing import Side, Sides, compared, departure, unfit_of
 from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.findings import concerns, find, measurement, state_of
-from slo.held import held_against
+from slo.held import Held, held_against
 from slo.model import RULE_VERSION, BaselineRef, Finding, Verdict
 from slo.objectives import judge
 from slo.plan import Baseline, Regression
 from slo.refs import left_open, run_ref
 from slo.rules.against import find_against
+from slo.scraped import measured as scraped
+from slo.server_side import Seen, server_p95_ms, server_side
 from slo.sli import of_objective, standard
 from slo.verdict import decide, next_steps, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Collection, Container, Sequence
     from datetime import datetime
 
+    from data.catalog import StoredMeasurement
     from data.model import Decision, Run, RunRecord
     from data.store import Store
     from slo.asked import Asked
     from slo.config import Config, Objective, Phase
-    from slo.held import Held
-    from slo.model import Comparison, Measurement
+    from slo.model import Comparison, Measurement, ServerSide
     from slo.shape import Shape
     from slo.sli import Sli
 
@@ -99,10 +102,12 @@ class Judging:
         findings = found.measurement.findings
         results = []
         for objective in objectives:
-            sli = of_objective(objective)
-            metric = metrics.get(sli.selector.metric) if sli else None
-            held = book.held(objective, sli, found) if sli else None
-            results.append(judge(objective, measured[sli.key] if sli else None, metric, findings, held))
+            if (sli := of_objective(objective)) is None:
+                now, held = book.scraped(objective, found)
+                results.append(judge(objective, now, None, findings, held))
+                continue
+            held = book.held(objective, sli, found)
+            results.append(judge(objective, measured[sli.key], metrics.get(sli.selector.metric), findings, held))
         about = [f for f in findings if not results or any(concerns(f, r.service) for r in results)]
         verdict, reasons = decide(results, about, found.comparisons)
         return Verdict(
@@ -120,8 +125,9 @@ class Judging:
             scope=scope,
             out_of_scope=len(phase.objectives) - len(asked),
             judged_at=self._clock(),
-            notes=tuple(_notes(run, book.evidence.invalidated(run.id), phase)),
+            notes=tuple(_notes(run, book.evidence.invalidated(run.id), phase, config.prometheus)),
             baseline=book.baseline_ref(found.past),
+            server_side=book.server_side(found, scope),
         )
 
 
@@ -131,6 +137,7 @@ class Book:
     def __init__(self, store: Store, config: Config | None, about: Sequence[Run]) -> None:
         """``about`` are the runs in question; those of the same tests are read, too."""
         self.evidence = Evidence(store)
+        self._config = config
         self._rule = config.baseline if config else Baseline()
         self.regression = config.regression if config else Regression()
         self.samples = store.samples
@@ -207,6 +214,40 @@ class Book:
         shape = self.evidence.assess(judged.record.run).shape
         return held_against(sli, judged.comparisons, self._sides(shape, judged.past.runs, [sli]))
 
+    def scraped(self, objective: Objective, judged: Judgement) -> tuple[StoredMeasurement | None, Held | None]:
+        """A promql objective as it was measured, and what its relative targets are held against, if it has any."""
+        if self._config is None:
+            return None, None
+        config, samples = self._config, self.samples
+        now = scraped(objective, judged.record, config, judged.measurement.findings, samples)
+        if not any(one.is_relative for one in (objective.asks, objective.warned) if one):
+            return now, None
+        before = (self.evidence.record(one.run_id) for one in judged.past.runs)
+        measured = {one.run.id: scraped(objective, one, config, (), samples) for one in before}
+        known = {run: one.value for run, one in measured.items() if one.value is not None and not one.problem}
+        if known:
+            return now, Held(fmean(known.values()), tuple(known))
+        return now, Held(why="Prometheus was not asked this about an earlier run") if measured else Held()
+
+    def server_side(self, judged: Judgement, services: Sequence[str]) -> tuple[ServerSide, ...]:
+        """What k6 saw of services beside what they saw themselves."""
+        found = [self._server_side(judged, service) for service in services]
+        return tuple(one for one in found if one is not None)
+
+    def _server_side(self, judged: Judgement, service: str) -> ServerSide | None:
+        if server_p95_ms(judged.record, service) is None:
+            return None
+        (p95,) = (sli for sli in standard((service,)) if sli.service == service and sli.percentile)
+        about = (service, str(p95.selector), p95.stat)
+        comparison = next((c for c in judged.comparisons if (c.service, c.sli, c.stat) == about), None)
+
+        def seen(record: RunRecord) -> Seen:
+            client = self.evidence.measured(record.run.id, [p95])[p95.key].value
+            return Seen(client, server_p95_ms(record, service))
+
+        before = [seen(self.evidence.record(one.run_id)) for one in judged.past.runs]
+        return server_side(service, seen(judged.record), before, comparison, self.regression.min_change_ratio)
+
     def _beside(self, run: Run, shape: Shape, past: Past) -> Sequence[Finding]:
         other = self.evidence.record(past.runs[0].run_id).run if past.kind == "named" else run
         return find_against(shape, past.runs) if test_of(other) == test_of(run) else [_two_tests(run, other)]
@@ -274,13 +315,13 @@ def _named_in_doubt(past: Past) -> Finding:
     )  # fmt: skip
 
 
-def _notes(run: Run, invalidated: str | None, phase: Phase) -> list[str]:
+def _notes(run: Run, invalidated: str | None, phase: Phase, sources: Collection[str]) -> list[str]:
     notes = []
     if invalidated is not None:
         notes.append(f"this run was invalidated: {invalidated}; no later run is compared with it")
     if run.meta.service and (others := sorted({*run.services} - {run.meta.service})):
         notes.append(f"uploaded for {run.meta.service}, so {', '.join(others)} in it are not judged")
-    return [*notes, *left_open([phase])]
+    return [*notes, *left_open([phase], sources)]
 
 
 def _row(verdict: Verdict) -> StoredVerdict:

@@ -61,7 +61,8 @@ class ObjectiveResult:
     ``value_ok`` and ``n_ok`` are the same over requests that did not fail. ``proven``: the whole
     interval lies on the value's side of the target. ``include`` are parts of the run counted beside its load.
     Where several or relative targets are asked, ``decided_by`` is the absolute one that ``target_value``, ``margin``
-    and ``proven`` are about; relative ones are held against ``baseline``, which is of ``baseline_runs``.
+    and ``proven`` are about; relative ones are held against ``baseline``, which is of ``baseline_runs``. ``source`` is
+    the Prometheus that a promql objective is asked of; ``sli`` is its expression then, and ``n`` counts points.
     """
 
     service: str | None
@@ -88,6 +89,7 @@ class ObjectiveResult:
     decided_by: str | None = None
     baseline: float | None = None
     baseline_runs: tuple[str, ...] = ()
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,21 @@ class RunRef:
 
 
 @dataclass(frozen=True)
+class ServerSide:
+    """The p95 of a service as k6 measured it and by the service's own histogram, in ms, with what that says.
+
+    ``server_before_ms`` and ``client_before_ms`` are of the runs that it is compared with.
+    """
+
+    service: str
+    client_ms: float
+    server_ms: float
+    server_before_ms: float | None
+    client_before_ms: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The answer for one run and one phase, with all it rests on; ``notes`` say what of the phase it leaves open.
 
@@ -191,6 +208,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     baseline: BaselineRef | None = None
     waivers: tuple[Waiver, ...] = ()
+    server_side: tuple[ServerSide, ...] = ()
 
 
 @dataclass(frozen=True)

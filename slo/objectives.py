@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from slo.target import Target
 
 
+NOWHERE = "prometheus"
+"""What the source of a promql objective is called where slo.yaml describes none."""
 _ROUNDING = 1e-9
 
 
@@ -61,9 +63,10 @@ def judge(
         stat=main.stat, warn=objective.warned.text if objective.warned else None, key=objective.key,
         weight=objective.weight, target_value=None if main.relative else main.threshold, unit=main.unit,
         decided_by=None if is_plain or main.relative else main.text,
+        source=objective.source or NOWHERE if objective.promql else None,
     )  # fmt: skip
     if measured is None:
-        return replace(blank, reason="no Prometheus samples are stored for this run, so nothing was measured")
+        return replace(blank, reason="nothing was measured")
     if measured.value is None or not math.isfinite(measured.value):
         return replace(blank, reason=measured.problem or "nothing was measured")
     filled = _with_measurement(blank, measured)
@@ -166,7 +169,8 @@ def _one(asked: Target, filled: ObjectiveResult, held: Held) -> _Ruling:
     proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
     proven = proven and (holds or not asked.relative)
     margin = target.margin(value)
-    return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin, filled.n >= _fewest(target))
+    enough = filled.source is not None or filled.n >= _fewest(target)  # each point of Prometheus is of many requests
+    return _Ruling(asked, target, holds, proven, 0.0 if margin is None else margin, enough)
 
 
 def _unit(filled: ObjectiveResult) -> Unit:
@@ -184,7 +188,11 @@ def _risk(filled: ObjectiveResult, objective: Objective, held: Held, found: _Rul
         first = _ruling(warned, filled, held)
         told, bound = numbers.distinct(value, first.target.threshold, filled.unit)
         return f"{target.stat} = {told}, warned from {bound} on{_beside(first, filled, held)}"
-    if filled.ci is None and (filled.unit == "ratio" or objective.target.percentile is not None):
+    if (
+        filled.source is None
+        and filled.ci is None
+        and (filled.unit == "ratio" or objective.target.percentile is not None)
+    ):
         return f"{target.stat} = {told} meets {target.op} {bound}; how sure that is cannot be told from it"
     # No failure seen is no sign of risk, however few requests: the interval beside it says how much it proves.
     spotless = filled.unit == "ratio" and value in {0.0, 1.0}

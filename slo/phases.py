@@ -10,10 +10,11 @@ from functools import partial
 
 from slo.criterion import Criterion
 from slo.kinds import Load, RunKind, named, parse_duration, parse_kind
-from slo.plan import Objective, Phase, ScoreRule
+from slo.plan import MetricsSource, Objective, Phase, ScoreRule
 from slo.reader import Reader, optional, suggestion
 from slo.selector import Selector
 from slo.source import ExpressionError, quoted
+from slo.sources import check_source, read_promql, source_of
 from slo.target import Target, parse_quantity
 from slo.targets import check_targets, read_targets
 from slo.tree import Leaf, Node
@@ -33,18 +34,25 @@ class _Draft:
     after: list[tuple[str, Node]]
 
 
-def read_phases(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[Phase, ...]:
-    """Read all phases; ``services`` are those that objectives may name, ``None`` if any will do."""
+def read_phases(
+    r: Reader, services: Collection[str] | None, sources: Mapping[str, MetricsSource], node: Node, what: str
+) -> tuple[Phase, ...]:
+    """Read all phases; ``services`` are those that objectives may name, ``None`` if any will do.
+
+    ``sources`` are those that promql objectives may ask.
+    """
     nodes = r.items(node, what)
     if nodes == ():
         r.note(node, "no-phases", "there are no phases", help="add a phase with objectives")
-    drafts = [draft for item in nodes or () if (draft := _phase(r, services, item))]
+    drafts = [draft for item in nodes or () if (draft := _phase(r, services, sources, item))]
     _check_ids(r, drafts)
     _check_order(r, drafts)
     return tuple(draft.phase for draft in drafts)
 
 
-def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | None:
+def _phase(
+    r: Reader, services: Collection[str] | None, sources: Mapping[str, MetricsSource], node: Node
+) -> _Draft | None:
     fields = r.table(
         node,
         "a phase",
@@ -53,7 +61,7 @@ def _phase(r: Reader, services: Collection[str] | None, node: Node) -> _Draft | 
     )
     if fields is None:
         return None
-    objectives = optional(fields, "objectives", partial(_objectives, r, services))
+    objectives = optional(fields, "objectives", partial(_objectives, r, services, sources))
     phase_id = optional(fields, "id", r.expression(_phase_id))
     after = optional(fields, "after", r.each(r.name)) or []
     entry = optional(fields, "entry", r.each(r.expression(Criterion.parse))) or []
@@ -202,13 +210,15 @@ def _where(r: Reader, node: Node, what: str) -> tuple[Criterion, ...]:
     return tuple(criterion for criterion in found if criterion)
 
 
-def _objectives(r: Reader, services: Collection[str] | None, node: Node, what: str) -> tuple[Objective, ...]:
+def _objectives(
+    r: Reader, services: Collection[str] | None, sources: Mapping[str, MetricsSource], node: Node, what: str
+) -> tuple[Objective, ...]:
     nodes = r.items(node, what)
     if nodes == ():
         r.note(node, "no-objectives", "a phase without objectives would always pass", help="add an objective")
     objectives: dict[tuple[object, ...], Objective] = {}
     for item in nodes or ():
-        objective = _objective(r, services, item)
+        objective = _objective(r, services, sources, item)
         if objective is None:
             continue
         first = objectives.setdefault(_identity(objective), objective)
@@ -220,15 +230,19 @@ def _objectives(r: Reader, services: Collection[str] | None, node: Node, what: s
 
 def _identity(objective: Objective) -> tuple[object, ...]:
     """What an objective measures, whatever it asks of it."""
-    return objective.service, objective.sli, objective.promql, objective.target.stat, objective.include
+    return (
+        objective.service, objective.sli, objective.promql, objective.source, objective.target.stat, objective.include,
+    )  # fmt: skip
 
 
-def _objective(r: Reader, services: Collection[str] | None, node: Node) -> Objective | None:
+def _objective(
+    r: Reader, services: Collection[str] | None, sources: Mapping[str, MetricsSource], node: Node
+) -> Objective | None:
     fields = r.table(
         node,
         "an objective",
         required=("target",),
-        optional=("service", "sli", "promql", "warn", "key", "weight", "include"),
+        optional=("service", "sli", "promql", "source", "warn", "key", "weight", "include"),
     )
     if fields is None:
         return None
@@ -237,7 +251,10 @@ def _objective(r: Reader, services: Collection[str] | None, node: Node) -> Objec
         r.note(node, "sli-or-promql", message, help="write `sli: http_req_duration`")
     service = optional(fields, "service", partial(_service, r, services))
     sli = optional(fields, "sli", r.expression(Selector.parse))
-    promql = optional(fields, "promql", r.text)
+    source = optional(fields, "source", r.name)
+    check_source(r, fields, sources, source)
+    asked = source_of(sources, source)
+    promql = optional(fields, "promql", partial(read_promql, r, asked, service))
     target = optional(fields, "target", partial(read_targets, r))
     warn = optional(fields, "warn", partial(read_targets, r))
     key = optional(fields, "key", r.boolean)
@@ -250,7 +267,7 @@ def _objective(r: Reader, services: Collection[str] | None, node: Node) -> Objec
     return Objective(
         service, sli, promql, target.main, warn.main if warn else None, key or False, weight or 1.0, include or (),
         line=line, column=column, targets=None if target.is_single else target,
-        warns=None if warn is None or warn.is_single else warn,
+        warns=None if warn is None or warn.is_single else warn, source=asked[0] if asked and promql else None,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from data.errors import NotFound
+from data.sources import Connection
 from slo.alternatives import Alternatives
 from slo.criterion import Criterion
 from slo.kinds import RunKind
@@ -58,7 +59,7 @@ class Objective:
 
     Exactly one of the two is set. ``warn`` is a stricter target; missing only that is a warning. ``include`` names the
     parts of a run that are counted although they are not load: ``setup``, ``teardown``. ``line`` and ``column`` say
-    where it is written.
+    where it is written. ``source`` is the Prometheus that is asked (``None``: the only one).
 
     Where more than one target is asked, ``targets`` and ``warns`` have them all, and ``target`` and ``warn`` the one
     that stands for them; :attr:`asks` and :attr:`warned` are all of them in any case.
@@ -76,6 +77,7 @@ class Objective:
     column: int = 0
     targets: Alternatives | None = None
     warns: Alternatives | None = None
+    source: str | None = None
 
     @property
     def asks(self) -> Alternatives:
@@ -86,6 +88,39 @@ class Objective:
     def warned(self) -> Alternatives | None:
         """What has to hold for it not to be at risk."""
         return self.warns or (Alternatives(((self.warn,),)) if self.warn else None)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Something that can be used up: ``used`` of ``limit``, both PromQL, is told from the share ``at`` on.
+
+    ``generator``: it is the machine that k6 runs on, so its own numbers are in doubt then.
+    """
+
+    name: str
+    used: str
+    limit: str
+    at: float = 0.9
+    generator: bool = False
+
+
+@dataclass(frozen=True)
+class MetricsSource:
+    """A Prometheus: how it is reached, and what it is asked about the services of a run, beside objectives.
+
+    ``select`` are the matchers that find a service's targets; ``latency`` is its histogram of times in seconds, by
+    name; ``collect`` is what else to keep, by name. ``margin_s`` is asked for before and after a run. ``labels`` are
+    names for expressions, as ``$cluster``.
+    """
+
+    connection: Connection
+    step_s: float = 5.0
+    margin_s: float = 30.0
+    select: str = 'service="$service"'
+    latency: str | None = None
+    saturation: tuple[Saturation, ...] = ()
+    collect: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,7 +185,8 @@ class Receiver:
 class Config:
     """A whole slo.yaml. ``digest`` identifies what it says, whatever its layout; ``source`` is the name of the file.
 
-    ``notify`` is not part of the digest: who is told does not change what is judged, and must not judge it again.
+    ``notify`` is not part of the digest: who is told does not change what is judged, and must not judge it again. Nor
+    is how a Prometheus is reached.
     """
 
     version: int
@@ -161,6 +197,7 @@ class Config:
     digest: str
     source: str
     notify: tuple[Receiver, ...] = ()
+    prometheus: Mapping[str, MetricsSource] = field(default_factory=dict)
 
     def phase(self, phase_id: str) -> Phase:
         """Return the phase with this id; raises `NotFound`, which names those there are."""

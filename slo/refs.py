@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from slo.model import PhaseRef, RunRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from data.model import Run
     from slo.config import Config, Phase
@@ -29,13 +29,13 @@ def phase_refs(config: Config | None) -> tuple[PhaseRef, ...]:
     return tuple(PhaseRef(phase.id, phase.title or "") for phase in config.phases) if config else ()
 
 
-def left_open(phases: Sequence[Phase]) -> list[str]:
-    """What phases ask that the verdict on a single run does not take into account."""
+def left_open(phases: Sequence[Phase], sources: Collection[str]) -> list[str]:
+    """What phases ask that the verdict on a single run does not take into account; ``sources``: what may be asked."""
     notes = []
     if any(phase.entry or phase.after or phase.coverage or phase.runs or phase.max_age_s for phase in phases):
         notes.append("entry criteria, `after`, `runs` and coverage are for `phasegate gate`: one run does not tell")
     if any(phase.score for phase in phases):
         notes.append("the score is for `phasegate gate`: here every objective counts by itself")
-    if any(objective.promql for phase in phases for objective in phase.objectives):
-        notes.append("promql objectives have no data until Prometheus is a source; they keep a verdict from passing")
+    if not sources and any(objective.promql for phase in phases for objective in phase.objectives):
+        notes.append("promql objectives have no data until slo.yaml describes a `prometheus`; without, nothing passes")
     return notes

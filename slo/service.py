@@ -393,7 +393,7 @@ def report_on(config: Config) -> ConfigReport:
         phases=phase_refs(config),
         services=tuple(config.services),
         objectives=sum(len(phase.objectives) for phase in config.phases),
-        notes=tuple(left_open(config.phases)),
+        notes=tuple(left_open(config.phases, config.prometheus)),
         places=tuple(
             ObjectivePlace(
                 phase.id, one.service, str(one.sli or one.promql), one.asks.text, one.include, one.line, one.column

@@ -9,7 +9,7 @@ from slo import numbers
 from slo.findings import concerns, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from slo.config import Phase
     from slo.model import Comparison, Finding, ObjectiveResult, RunRef, VerdictState
@@ -59,21 +59,7 @@ def next_steps(
         case "pass":
             return ()
         case "inconclusive":
-            few = [o for o in objectives if o.state == "not_evaluable" and "too few" in o.reason]
-            absent = [o for o in objectives if o.state == "no_data" and o.value is None]
-            unheld = [o for o in objectives if o.state == "no_data" and o.value is not None]
-            steps = [*remedies]
-            if few:
-                steps.append(f"run the test longer: {_names(few)} needs more samples")
-            if absent:
-                steps.append(f"see that the script measures what slo.yaml asks for: {_names(absent)}")
-                if not findings:
-                    steps.append("a run for one service is uploaded with --service, and is asked about that one only")
-            if unheld:
-                steps.append(
-                    "store a run of the same test that can be believed, on the branch of the baseline: "
-                    f"{_names(unheld)} is held against it"
-                )
+            steps = [*remedies, *_what_is_missing(objectives, run_id, alone=not findings)]
             if not objectives:
                 steps.append("tag requests with `service`, or upload with --service, so that objectives apply")
             return tuple(dict.fromkeys(steps)) or ("run the test again",)
@@ -84,6 +70,27 @@ def next_steps(
         case "fail":
             missed = [o for o in objectives if o.state == "missed"]
             return (*dict.fromkeys(remedies), *_where_to_look(missed, run_id))
+
+
+def _what_is_missing(objectives: Sequence[ObjectiveResult], run_id: str, *, alone: bool) -> Iterator[str]:
+    """How what was not measured is; ``alone``: no finding says why it was not."""
+    few = [o for o in objectives if o.state == "not_evaluable" and "too few" in o.reason]
+    unknown = [o for o in objectives if o.state == "no_data"]
+    absent = [o for o in unknown if o.value is None and not o.source]
+    unheld = [o for o in unknown if o.value is not None]
+    if few:
+        yield f"run the test longer: {_names(few)} needs more samples"
+    if absent:
+        yield f"see that the script measures what slo.yaml asks for: {_names(absent)}"
+        if alone:
+            yield "a run for one service is uploaded with --service, and is asked about that one only"
+    if any(o.source and o.value is None for o in objectives):
+        yield f"see above why Prometheus has no answer, then ask it again: `phasegate prometheus pull {run_id}`"
+    if unheld:
+        yield (
+            "store a run of the same test that can be believed, on the branch of the baseline: "
+            f"{_names(unheld)} is held against it"
+        )
 
 
 def _what_changed(comparisons: Sequence[Comparison], run_id: str) -> list[str]:

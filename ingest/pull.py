@@ -1,0 +1,164 @@
+"""Pulls what Prometheus knows of a run's time into the store: a batch at a time, so that what was answered stays.
+
+Asked again, only what was not answered is asked. A source that is away is asked once, not once per question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from data.errors import QueryRefused, SourceDown, SourceError
+from data.model import Pull, PullState
+from ingest.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from data.model import Run
+    from data.pulled import Points
+    from data.sources import Connection, Query
+    from data.store import Store
+
+    Answered = tuple[Pull, tuple[Points, ...]]
+
+BATCH = 25
+"""Questions whose answers are stored at once: what an interruption costs."""
+CLOCK_TOLERANCE_S = 30.0
+"""A source whose clock is further off than this has stamped the samples with another time than k6 its own."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of a pull: how many questions there are, how many were asked now, and how many have no answer."""
+
+    questions: int
+    asked: int
+    failed: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run's time in whole seconds, and how much before and after it is kept."""
+
+    start: datetime
+    end: datetime
+    margin_s: float
+
+
+def due(known: Sequence[Pull], queries: Sequence[Query], spans: Mapping[str, Span]) -> list[Query]:
+    """The questions that were not answered yet, or before the time that they are about was over."""
+    there = {pull.query.id: pull for pull in known}
+
+    def is_open(query: Query) -> bool:
+        pull, span = there.get(query.id), spans[query.source]
+        return pull is None or pull.again or pull.pulled_at < span.end + timedelta(seconds=span.margin_s)
+
+    return [query for query in queries if is_open(query)]
+
+
+def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and what has been
+    store: Store,
+    run: Run,
+    queries: Sequence[Query],
+    connections: Mapping[str, Connection],
+    spans: Mapping[str, Span],
+    environment: Mapping[str, str],
+    *,
+    everything: bool = False,
+    until: Callable[[], bool] = lambda: False,
+    on_progress: Progress | None = None,
+) -> Asked:
+    """Ask what is due about a run and keep the answers; ``everything``: what was answered, too.
+
+    ``until`` ends it early: what was not asked by then stays due. Nothing that a source does is an error here: why it
+    has not answered is kept in the answer's place.
+
+    Raises:
+        StoreError: the answers cannot be kept.
+    """
+    known = store.record(run.id).pulls
+    asked = list(queries) if everything else due(known, queries, spans)
+    problems: dict[str, None] = {}
+    failed = done = 0
+    for source, connection in connections.items():
+        own = [query for query in asked if query.source == source]
+        for batch in _batches(source, own, connection, spans[source], environment, until):
+            store.add_pulls(run.id, batch)
+            done += len(batch)
+            failed += sum(one.state == "failed" for one, _ in batch)
+            problems |= dict.fromkeys(one.problem for one, _ in batch if one.problem and one.state == "failed")
+            if on_progress:
+                on_progress(done, len(asked))
+    return Asked(len(queries), done, failed, tuple(problems))
+
+
+def _batches(  # noqa: PLR0913, PLR0917  # as above
+    source: str,
+    queries: Sequence[Query],
+    connection: Connection,
+    span: Span,
+    environment: Mapping[str, str],
+    until: Callable[[], bool],
+) -> Iterator[list[Answered]]:
+    if not queries:
+        return
+    try:
+        prometheus = Prometheus(source, connection, environment)
+    except SourceError as error:
+        yield [(_failed(query, span, error), ()) for query in queries]
+        return
+    with prometheus:
+        trouble = _trouble(prometheus)
+        for first in range(0, len(queries), BATCH):
+            batch: list[Answered] = []
+            for query in queries[first : first + BATCH]:
+                if until():
+                    break
+                answered = (_failed(query, span, trouble), ()) if trouble else _answer(prometheus, query, span)
+                batch.append(answered)
+                if answered[0].again:  # away: nothing else is answered now
+                    trouble = trouble or SourceDown(answered[0].problem or "")
+            if batch:
+                yield batch
+            if until():
+                return
+
+
+def _trouble(prometheus: Prometheus) -> SourceError | None:
+    """Why it makes no sense to ask a source now: it is away, does not let us in, or lives at another time."""
+    try:
+        ahead = (prometheus.clock() - datetime.now(UTC)).total_seconds()
+    except SourceError as error:
+        return error
+    if abs(ahead) <= CLOCK_TOLERANCE_S:
+        return None
+    how = f"{timedelta(seconds=round(abs(ahead)))} {'ahead' if ahead > 0 else 'behind'}"
+    return SourceDown(
+        f"the clock of prometheus `{prometheus.name}` is {how}, so which samples are of this run cannot be told",
+        help="set both clocks by NTP, then `phasegate prometheus pull RUN`",
+    )
+
+
+def _answer(prometheus: Prometheus, query: Query, span: Span) -> Answered:
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        if query.step_s is None:
+            found = prometheus.instant(query.promql, span.end)
+        else:
+            steps = int(span.margin_s // query.step_s)
+            before = span.start - timedelta(seconds=steps * query.step_s)
+            after = min(span.end + timedelta(seconds=span.margin_s), max(now, span.end))
+            found = prometheus.range(query.promql, before, after, query.step_s)
+    except SourceError as error:
+        return _failed(query, span, error), ()
+    state: PullState = "ok" if found.series else "empty"
+    return Pull(query, state, span.start, span.end, datetime.now(UTC), warnings=found.warnings), found.series
+
+
+def _failed(query: Query, span: Span, error: SourceError) -> Pull:
+    again = not isinstance(error, QueryRefused)
+    return Pull(query, "failed", span.start, span.end, datetime.now(UTC), problem=error.message, again=again)

@@ -1,0 +1,145 @@
+"""What Prometheus is asked about a run: every promql objective, and what there is to know of every service."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from data.sources import Query
+from slo import promql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from data.model import Run
+    from slo.plan import Config, MetricsSource, Objective
+
+UP, DOWN, AGE, SCRAPES, STARTED, MEMORY, CPU, P95 = "up", "down", "age", "scrapes", "started", "memory", "cpu", "p95"
+SATURATION, GENERATOR, COLLECTED = "saturation: ", "generator: ", "collected: "
+"""How what is configured is named: saturation of a service, of the load generator, and what else is kept."""
+
+_OVER_TIME = {
+    UP: "up{$select}",
+    DOWN: "up{$select} == 0",
+    AGE: "time() - timestamp(up{$select})",
+    STARTED: "process_start_time_seconds{$select}",
+    MEMORY: "process_resident_memory_bytes{$select}",
+}
+_AT_ITS_END = {
+    SCRAPES: "count_over_time(up{$select}[$window])",
+    CPU: "rate(process_cpu_seconds_total{$select}[$window])",
+}
+
+
+class Unsaid(Exception):  # it says what is missing; nothing has gone wrong
+    """A run does not say what an expression asks of it."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time of a run in whole seconds, which Prometheus is asked at."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> int:
+        """How long it is."""
+        return round((self.end - self.start).total_seconds())
+
+
+def window_of(run: Run) -> Window | None:
+    """When a run was; ``None`` where it does not say, as a summary alone does not."""
+    if run.started_at is None or run.ended_at is None:
+        return None
+    start = run.started_at.replace(microsecond=0)
+    return Window(start, start + timedelta(seconds=max(1, math.ceil((run.ended_at - start).total_seconds()))))
+
+
+def queries_of(run: Run, config: Config) -> list[Query]:
+    """Everything that is asked about a run, each once. What the run does not say enough for is not asked."""
+    found: dict[str, Query] = {}
+    if window_of(run) is None:
+        return []
+    for phase in config.phases:
+        for objective in phase.objectives:
+            try:
+                query = query_of(objective, run, config)
+            except Unsaid:
+                continue
+            if query is not None:
+                found.setdefault(query.id, query)
+    for name, source in config.prometheus.items():
+        for query in _about_services(run, name, source):
+            found.setdefault(query.id, query)
+    return list(found.values())
+
+
+def query_of(objective: Objective, run: Run, config: Config) -> Query | None:
+    """What is sent for a promql objective; ``None`` for one of k6, or where no source is configured.
+
+    Raises:
+        Unsaid: the run does not say what the expression asks of it.
+    """
+    name = objective.source
+    if objective.promql is None or name is None:
+        return None
+    source = config.prometheus[name]
+    if (window := window_of(run)) is None:
+        raise Unsaid("the run does not say when it was: upload its samples, not only a summary")
+    text = _filled(objective.promql, run, source, objective.service, window)
+    if objective.target.stat == "increase":
+        return Query(name, promql.increase(text, f"{window.seconds}s", _step(source)), None)
+    return Query(name, text, source.step_s)
+
+
+def _about_services(run: Run, name: str, source: MetricsSource) -> Iterator[Query]:
+    window = window_of(run)
+    if window is None:
+        return
+
+    def ask(texts: Mapping[str, str], service: str | None, step_s: float | None) -> Iterator[Query]:
+        for key, text in texts.items():
+            with suppress(Unsaid):  # a label that this run does not have: others do
+                at = levels.get(key)
+                yield Query(name, _filled(text, run, source, service, window), step_s, service, key, at)
+
+    used = {(GENERATOR if one.generator else SATURATION) + one.name: one for one in source.saturation}
+    levels = {key: one.at for key, one in used.items()}
+    shares = {key: f"({one.used}) / ({one.limit})" for key, one in used.items()}
+    over_time = _OVER_TIME | {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
+    over_time |= {key: text for key, text in shares.items() if key.startswith(SATURATION)}
+    at_its_end = _AT_ITS_END | _latency(source)
+    for service in (run.meta.service,) if run.meta.service else run.services:
+        yield from ask(over_time, service, source.step_s)
+        yield from ask(at_its_end, service, None)
+    yield from ask({key: text for key, text in shares.items() if key.startswith(GENERATOR)}, None, source.step_s)
+
+
+def _latency(source: MetricsSource) -> dict[str, str]:
+    """The p95 of a service by its own histogram, over the whole run."""
+    if not source.latency:
+        return {}
+    buckets = f"increase({source.latency}_bucket{{$select}}[$window])"
+    return {P95: f"histogram_quantile(0.95, sum by (le) ({buckets}))"}
+
+
+def _filled(text: str, run: Run, source: MetricsSource, service: str | None, window: Window) -> str:
+    said = {name: getattr(run.meta, name) for name in ("environment", "branch", "version", "commit", "test", "phase")}
+    said |= {"service": service, **source.labels}
+
+    def value_of(name: str) -> str:
+        value = said.get(name) if name in said else run.meta.labels.get(name.removeprefix("label_"))
+        if value is None:
+            raise Unsaid(f"the run does not say its {name.removeprefix('label_')}, which the expression asks for")
+        return value
+
+    durations = {"window": f"{window.seconds}s", "step": _step(source)}
+    return promql.filled(promql.expanded(text, source.select), value_of, durations)
+
+
+def _step(source: MetricsSource) -> str:
+    return f"{round(source.step_s)}s"

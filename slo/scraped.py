@@ -1,0 +1,105 @@
+"""What a promql objective comes to: a statistic over what Prometheus said of the run's own time.
+
+Its numbers are in the units that Prometheus's conventions ask for: seconds, bytes, shares of one. What is not there
+(no series, gaps, values that are no numbers, an answer that is only part of it) is never taken as good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from data.catalog import StoredMeasurement
+from slo import numbers
+from slo.findings import concerns
+from slo.model import RULE_VERSION
+from slo.queries import Unsaid, query_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from data.model import Pull, RunRecord, Series
+    from data.samples import SampleEngine
+    from slo.config import Config, Objective
+    from slo.model import Finding
+
+ENOUGH = 0.9
+"""The share of a run's time that a series has to have values for, so that a target can be called met by it."""
+_MS_PER_S = 1000.0
+_UNWATCHED = frozenset({"target_down", "scrape_gap"})
+_QUANTILE = """
+    SELECT quantile_cont(v, $level) FROM samples
+    WHERE series_id = $id AND t BETWEEN $start AND $end AND isfinite(v)
+"""
+
+
+def measured(
+    objective: Objective, record: RunRecord, config: Config, findings: Sequence[Finding], samples: SampleEngine
+) -> StoredMeasurement:
+    """The value of a promql objective in its target's unit, or why there is none."""
+    main = objective.target
+    blank = StoredMeasurement(
+        run_id=record.run.id, service=objective.service, sli=objective.promql or "", stat=main.stat, include="",
+        rule_version=RULE_VERSION, n=0, count=None, value=None, unit="" if main.relative else main.unit, ci_low=None,
+        ci_high=None, ci_method=None, value_ok=None, n_ok=None, problem=None,
+    )  # fmt: skip
+    try:
+        query = query_of(objective, record.run, config)
+    except Unsaid as why:
+        return replace(blank, problem=str(why))
+    if query is None:
+        return replace(blank, problem="no Prometheus is described in slo.yaml, so nothing was measured")
+    pull = next((one for one in record.pulls if one.query.id == query.id), None)
+    if pull is None or (problem := _unanswered(pull)):
+        return replace(blank, problem=problem if pull else f"prometheus `{query.source}` has not been asked yet")
+    series = [one for one in pull.series if one.n]
+    if len(series) > 1 and main.stat not in {"max", "min"}:
+        help = "say which, or aggregate them (sum, max by)"
+        return replace(blank, problem=f"the expression gives {len(series)} series, which have no {main.stat}: {help}")
+    value = _statistic(objective, record.run.id, pull, series, samples)
+    if blank.unit == "ms":
+        value *= _MS_PER_S
+    filled = replace(blank, value=value, n=sum(one.n for one in series))
+    doubt = _doubt(pull, series, [f for f in findings if f.code in _UNWATCHED and concerns(f, objective.service)])
+    if doubt and objective.asks.holds(value, None) is not False:  # what is missed by a part is missed
+        return replace(filled, problem=doubt)
+    return filled
+
+
+def _unanswered(pull: Pull) -> str | None:
+    """Why an answer has no number."""
+    source = pull.query.source
+    if pull.state == "failed":
+        return pull.problem or f"prometheus `{source}` has not answered"
+    if not pull.series:
+        return f"prometheus `{source}` has nothing for this in the time of the run: no such series, or other labels"
+    if not any(one.n for one in pull.series):
+        return f"prometheus `{source}` has no numbers for this in the time of the run, only NaN or infinity"
+    return None
+
+
+def _statistic(objective: Objective, run_id: str, pull: Pull, series: Sequence[Series], samples: SampleEngine) -> float:
+    stat, one = objective.target.stat, series[0]
+    match stat:
+        case "max":
+            return max(each.max for each in series)
+        case "min":
+            return min(each.min for each in series)
+        case "avg":
+            return one.sum / one.n
+        case "last" | "increase":
+            return one.last
+    level = 0.5 if stat == "med" else objective.target.percentile
+    asked = {"id": one.id, "start": pull.start, "end": pull.end, "level": level}
+    ((found,),) = samples.query(run_id, _QUANTILE, asked)
+    return float(found)
+
+
+def _doubt(pull: Pull, series: Sequence[Series], unwatched: Sequence[Finding]) -> str | None:
+    """Why what was measured is not all of it."""
+    if pull.warnings:
+        return f"prometheus `{pull.query.source}` warns that this is not all: {pull.warnings[0]}"
+    share = max(one.n for one in series) / pull.expected
+    if share < ENOUGH:
+        return f"Prometheus has numbers for {numbers.ratio(share, 0)} of the run's time only"
+    return unwatched[0].message if unwatched else None
