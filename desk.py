@@ -25,12 +25,13 @@ from notify import Courier, probe
 from slo.model import IngestAnswer
 from slo.refs import run_ref
 from slo.service import ConfigSource, Service
+from telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from data.model import DecisionKind, RunMeta
-    from ingest.service import Upload
+    from ingest.service import Ingested, Upload
     from settings import Settings
     from slo.model import ConfigReport, RunRef
     from slo.telling import Tried
@@ -55,6 +56,8 @@ class Desk:
         self.spool = Spool(self._store.spool / "uploads", self._ingestor.limits.artefact_bytes)
         self.service = Service(self._store, ConfigSource(settings.slo_paths), public_url=settings.public_url)
         self.courier = Courier(self._store, self.service.receivers, os.environ)
+        self.telemetry = Telemetry()
+        self.service.decided = lambda decision: self.telemetry.decided(decision.decision)
 
     def close(self) -> None:
         """Release the store."""
@@ -72,7 +75,13 @@ class Desk:
         Raises:
             BadInput: the files cannot be used; nothing was stored.
         """
-        taken = self._ingestor.ingest(uploads, meta, on_progress, attached)
+        with self.telemetry.ingest(), self.telemetry.step("read"):
+            taken = self._ingestor.ingest(uploads, meta, on_progress, attached)
+        self.telemetry.ingested(created=taken.created)
+        with self.telemetry.step("judge"):
+            return self._answer(taken, meta)
+
+    def _answer(self, taken: Ingested, meta: RunMeta) -> IngestAnswer:
         notes = list(taken.notes)
         verdict = None
         try:
@@ -88,7 +97,8 @@ class Desk:
     def judge_ahead(self, run_id: str) -> None:
         """Judge a run by every phase, behind the back of who uploaded it: what goes wrong is for the log."""
         try:
-            self.service.judge_ahead(run_id)
+            with self.telemetry.step("judge_ahead"):
+                self.service.judge_ahead(run_id)
         except PhasegateError as error:  # deleted meanwhile, or slo.yaml is wrong: whoever asks is told
             _log.warning("not judged ahead", run=run_id, error=str(error))
 
@@ -124,6 +134,10 @@ class Desk:
                 raise BadRequest(f"run {decision.run_id} is not {' or '.join(sorted(undoes))}: nothing to take back")
         self._store.decide(decision)
         return decision
+
+    def metrics(self) -> bytes:
+        """What the service says of itself and of what is stored, in Prometheus's text format."""
+        return self.telemetry.exposition(lambda: (self._store.figures(), self._store.sizes(), self.service.exported()))
 
     def notify_test(self) -> tuple[Tried, ...]:
         """Send a test message to everyone whom slo.yaml names; what became of it. Takes at most 10 s.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ from slo.gate_model import GateDecision
 from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
 from slo.service import Service
 from slo.telling import Notice, Tried
+from telemetry import CONTENT_TYPE, INTERNAL
 
 GetDesk = Callable[[], Desk]
 
@@ -140,6 +142,12 @@ class NotAllowed(PhasegateError):
     http_status = HTTP_405_METHOD_NOT_ALLOWED
 
 
+class Unexpected(PhasegateError):
+    """A fault of our own, which the log tells of."""
+
+    code = INTERNAL
+
+
 def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     """The API over the desk that ``get_desk`` gives; changes to its store need ``token`` as bearer where one is set."""
     api = FastAPIOffline(
@@ -153,11 +161,32 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
     for changes in (_changes(get_desk), _trials(get_desk)):
         api.include_router(changes, prefix="/v1", dependencies=[Depends(_bearer(token))])
+    api.include_router(_metrics(get_desk))
     api.add_exception_handler(PhasegateError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTP_404_NOT_FOUND, _no_route)
     api.add_exception_handler(HTTP_405_METHOD_NOT_ALLOWED, _no_route)
+    api.add_exception_handler(Exception, _unexpected)
+    api.state.erred = _counting(get_desk)
     return api
+
+
+def _counting(get_desk: GetDesk) -> Callable[[str], None]:
+    def erred(code: str) -> None:
+        with suppress(PhasegateError):  # no store is open, and so nobody counts
+            get_desk().telemetry.erred(code)
+
+    return erred
+
+
+def _metrics(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/metrics", include_in_schema=False)  # Prometheus's format, not ours: docs/metrics.md describes it
+    def metrics() -> Response:
+        return Response(get_desk().metrics(), media_type=CONTENT_TYPE)
+
+    return router
 
 
 def _runs(get_desk: GetDesk) -> APIRouter:
@@ -345,9 +374,10 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         ran beside it, which gives the run facts. ``attach`` only keeps files with the run.
         """
         desk = get_desk()
-        meta = query.meta()
-        uploads, attached = ([_claimed(desk, named) for named in given] for given in (query.artefact, query.attach))
-        body = await _received(desk, request, query.name or "upload", suffix=f".{uuid4().hex}")
+        with desk.telemetry.refusing():
+            meta = query.meta()
+            uploads, attached = ([_claimed(desk, named) for named in given] for given in (query.artefact, query.attach))
+            body = await _received(desk, request, query.name or "upload", suffix=f".{uuid4().hex}")
         if body.path.stat().st_size or not uploads:
             uploads.insert(0, body)
         try:
@@ -429,7 +459,7 @@ def _claimed(desk: Desk, named: str) -> Upload:
 
 
 async def _received(desk: Desk, request: Request, name: str = "upload", suffix: str = "") -> Upload:
-    with desk.spool.receive() as incoming:
+    with desk.telemetry.step("receive"), desk.spool.receive() as incoming:
         try:
             async for piece in _pieces(request):
                 await run_in_threadpool(incoming.write, piece)
@@ -486,18 +516,23 @@ def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-def _refused(_request: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, PhasegateError):
         raise error
+    request.app.state.erred(error.code)
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if isinstance(error, Busy) else None
     body = {"error": {"code": error.code, "message": error.message, "help": error.help}}
     return JSONResponse(body, error.http_status, headers)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+def _unexpected(request: Request, _error: Exception) -> Response:
+    return _refused(request, Unexpected("this should not have happened", help="the server's log says what did"))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(_problem(problem) for problem in problems)
-    return _refused(_request, BadRequest(told or "the request cannot be read", help="see /api/docs"))
+    return _refused(request, BadRequest(told or "the request cannot be read", help="see /api/docs"))
 
 
 def _problem(problem: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ notifications = _table(
 told_states = _table("told_states", subject=sa.String, state=sa.String, at=_time)
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
-_BEGAN = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL
+began = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL
 _KEYS = {
     "measurements": ("run_id", "rule_version", "service", "sli", "stat", "include"),
     "assessments": ("run_id", "rule_version"),
@@ -235,7 +235,7 @@ def forget_verdicts(connection: sa.Connection, run: Run, *, later: bool = False)
     """
     same = [runs.c[name].is_not_distinct_from(getattr(run.meta, name)) for name in TEST]
     if later:
-        same.append(min(run.started_at or run.received_at, run.received_at) <= _BEGAN)
+        same.append(min(run.started_at or run.received_at, run.received_at) <= began)
     connection.execute(verdicts.delete().where(verdicts.c.run_id.in_(sa.select(runs.c.id).where(*same))))
 
 
@@ -289,7 +289,7 @@ def list_runs(connection: sa.Connection, where: RunFilter, limit: int | None) ->
     if where.service is not None:
         named = _dump(where.service)
         query = query.where(sa.or_(runs.c.service == where.service, runs.c.services.contains(named, autoescape=True)))
-    return [_run(row) for row in connection.execute(query.order_by(_BEGAN.desc(), runs.c.id).limit(limit)).mappings()]
+    return [_run(row) for row in connection.execute(query.order_by(began.desc(), runs.c.id).limit(limit)).mappings()]
 
 
 def read_decisions(connection: sa.Connection, run_id: str | None = None) -> list[Decision]:
@@ -320,7 +320,7 @@ def runs_of_tests(connection: sa.Connection, tests: Iterable[Test]) -> list[Run]
         sa.and_(*(runs.c[name].is_not_distinct_from(value) for name, value in zip(TEST, test, strict=True)))
         for test in tests
     ]
-    query = sa.select(runs).where(sa.or_(sa.false(), *of)).order_by(_BEGAN.desc(), runs.c.id)
+    query = sa.select(runs).where(sa.or_(sa.false(), *of)).order_by(began.desc(), runs.c.id)
     return [_run(row) for row in connection.execute(query).mappings()]
 
 

@@ -141,7 +141,16 @@ class ServerUnreachable(PhasegateError):
 
 def error_of(code: str) -> type[PhasegateError]:
     """The class with this code, for errors that arrive from another process; the root for an unknown one."""
+    return next((kind for kind in _tree() if kind.code == code), PhasegateError)
+
+
+def error_codes() -> tuple[str, ...]:
+    """Every code of the tree."""
+    return tuple(dict.fromkeys(kind.code for kind in _tree()))
+
+
+def _tree() -> list[type[PhasegateError]]:
     kinds = [PhasegateError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    return next((kind for kind in kinds if kind.code == code), PhasegateError)
+    return kinds

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from data import attachments, blocks, catalog, gates, notices, pulled
+from data import attachments, blocks, catalog, figures, gates, newest, notices, pulled
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
         StoredVerdict,
         Test,
     )
+    from data.figures import Figures, Sizes
     from data.gates import StoredGate
     from data.model import Attachment, Decision, Override, Pull, Run, RunMeta, RunRecord, Series, Waiver
+    from data.newest import NewestGate, NewestRun
     from data.notices import StoredNotice
     from data.pulled import Points
 
@@ -70,6 +72,7 @@ class Store:
                 f"no store can be made in {self.home}: {error.strerror}",
                 help="point PHASEGATE_HOME at a folder that you may write to",
             ) from error
+        self._scales = figures.Scales(self.home)
         self._writing = threading.Lock()
         self._changes = 0
         self._engine = sa.create_engine(
@@ -370,6 +373,41 @@ class Store:
         """Messages, those that wait or failed first."""
         with self._read() as connection:
             return notices.list_notices(connection, limit)
+
+    # -- who watches it -----------------------------------------------------------------------------------------
+
+    def figures(self) -> Figures:
+        """What the catalog comes to in figures."""
+        with self._read() as connection:
+            return figures.read_figures(connection)
+
+    def sizes(self) -> Sizes:
+        """What the store takes on disk, as it was at most 10 s ago.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        return self._scales.sizes()
+
+    def newest_runs(self, branch: str, most: int) -> tuple[list[NewestRun], int]:
+        """The newest run of each test, branch and set of services, newest first; and how many more there are.
+
+        Beyond ``most`` those on ``branch`` or none are kept first, then the newest.
+        """
+        with self._read() as connection:
+            return newest.newest_runs(connection, branch, most)
+
+    def verdict_times(
+        self, run_ids: Collection[str], config_digest: str, rule_version: int
+    ) -> dict[tuple[str, str], datetime]:
+        """When some runs were judged, by run id and phase."""
+        with self._read() as connection:
+            return newest.verdict_times(connection, run_ids, config_digest, rule_version)
+
+    def newest_gates(self, most: int) -> tuple[list[NewestGate], int]:
+        """What was decided last of each phase in each environment, newest first; and how many more there are."""
+        with self._read() as connection:
+            return newest.newest_gates(connection, most)
 
     # -- inside -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _WORST_FIRST = ("fail", "inconclusive", "warn", "no_data", "pass", None)
 _P95 = ("http_req_duration", "p(95)")
-_LAST = 10  # runs of a test that tell which services it calls
+LAST = 10
+"""Runs of a test that tell which services it calls."""
 _FAILED = ("http_req_failed", "rate")
 
 
@@ -76,7 +77,7 @@ def tested(newest_first: Sequence[Run]) -> dict[str, frozenset[str]]:
     tests: defaultdict[Test, list[Run]] = defaultdict(list)
     for run in newest_first:
         tests[test_of(run)].append(run)
-    called = {of: frozenset(s for run in runs[:_LAST] for s in run.services) for of, runs in tests.items()}
+    called = {of: frozenset(s for run in runs[:LAST] for s in run.services) for of, runs in tests.items()}
     return {run.id: called[test_of(run)] for run in newest_first}
 
 

@@ -15,6 +15,7 @@ from slo.baseline import test_of
 from slo.compare_view import compare_view
 from slo.config import parse_config, read_text
 from slo.evidence import Evidence
+from slo.exported import Exporter
 from slo.gate import waivers_on
 from slo.gate_model import GateQuestion
 from slo.gating import Gates
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
+    from slo.exported import Exported
     from slo.gate_model import GateDecision
     from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
     from slo.plan import Receiver
@@ -108,12 +110,17 @@ class Service:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         public_url: str | None = None,
     ) -> None:
-        """``public_url`` is where people reach the pages: what is told of changes links there."""
+        """``public_url`` is where people reach the pages: what is told of changes links there.
+
+        ``decided`` is called with each answer of a gate.
+        """
         self._store = store
         self._config = config
         self._judging = Judging(store, clock)
         self._gates = Gates(store, self._judging, clock)
+        self._exporter = Exporter(store, config.load)
         self.outbox = Notices(store, self._judging, clock, public_url)
+        self.decided: Callable[[GateDecision], None] = lambda _decision: None
 
     def runs(self, where: RunFilter | None = None, limit: int | None = 50) -> tuple[RunRef, ...]:
         """Runs, newest first."""
@@ -304,6 +311,7 @@ class Service:
         with self.outbox.turn(config):
             decision = self._gates.decide(GateQuestion(phase, version, environment), config, text)
             self.outbox.after_gate(decision, config)
+        self.decided(decision)
         return decision
 
     def tell(self, run_id: str, phase: str) -> None:
@@ -350,6 +358,10 @@ class Service:
     def gates(self, limit: int = 50) -> tuple[GateDecision, ...]:
         """What gates decided, newest first."""
         return self._gates.decisions(limit)
+
+    def exported(self) -> Exported:
+        """What is stored of verdicts and gates, for who watches them; asking judges nothing."""
+        return self._exporter.exported()
 
     def config_report(self) -> ConfigReport | None:
         """What the slo.yaml in force says, in figures; ``None`` where there is none."""

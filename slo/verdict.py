@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from slo import numbers
 from slo.findings import concerns, state_of
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
     from slo.config import Phase
     from slo.model import Comparison, Finding, ObjectiveResult, RunRef, VerdictState
+
+
+class Speaking(Protocol):
+    """What speaks for services: a run."""
+
+    @property
+    def service(self) -> str | None:
+        """The one that it was uploaded for, if it was."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Those that it called."""
 
 
 def decide(
@@ -116,7 +128,7 @@ def scope_of(run: RunRef, phase: Phase) -> tuple[tuple[str, ...], tuple[int, ...
     return run.services, tuple(everything)
 
 
-def covers(run: RunRef, service: str | None, tested: Container[str] = ()) -> bool:
+def covers(run: Speaking, service: str | None, tested: Container[str] = ()) -> bool:
     """Does a run speak for a service (``None``: for the system as a whole)?
 
     ``tested`` are the services of its test: one that a run should have called and has not is one it says something of.

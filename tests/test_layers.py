@@ -19,8 +19,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"settings", *VALUES},
     # Sends what waits in the outbox, to outside: it needs the rows, what they say, and no question.
     "notify": {"data", "settings", "slo"},
-    "desk": {"data", "demo", "ingest", "notify", "settings", "slo"},
-    "api": {"demo", "desk", "logs", "reports", "settings", "slo", *VALUES},
+    # Says what is counted and stored as metrics: it needs the values, and asks nothing by itself.
+    "telemetry": {"data", "settings", "slo"},
+    "desk": {"data", "demo", "ingest", "notify", "settings", "slo", "telemetry"},
+    "api": {"demo", "desk", "logs", "reports", "settings", "slo", "telemetry", *VALUES},
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
     "cli_options": {"api.client", "desk", "reports", "settings", "slo", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
@@ -54,6 +56,7 @@ ONLY_IN: dict[str, set[str]] = {
     # ingest reads k6 files with an in-memory DuckDB of its worker's own; the store's database is opened by data alone.
     "duckdb": {"data", "ingest"},
     "apprise": {"notify"},
+    "prometheus_client": {"telemetry"},
 }
 """Libraries that belong to one layer."""
 
