@@ -39,6 +39,7 @@ from cli_options import (
     given,
     in_force,
 )
+from cli_prometheus import prometheus_app
 from cli_runs import baseline_app, runs_app
 from cli_slo import slo_app
 from data.errors import BadRequest, PhasegateError
@@ -70,6 +71,7 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(notify_app, name="notify")
 app.add_typer(gate_app, name="gate")
+app.add_typer(prometheus_app, name="prometheus")
 for command in (waive, waivers):
     app.command()(command)
 
@@ -107,6 +109,10 @@ def ingest(  # one argument per option
     facts: Annotated[
         list[Path] | None, typer.Option("--facts", exists=True, dir_okay=False, help="A JSON object of such facts.")
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option("--prometheus", callback=given, help="The source of slo.yaml to ask (default: all), or none."),
+    ] = None,
     output: FormatOption = Format.text,
     server: ServerOption = None,
     slo: SloOption = None,
@@ -125,7 +131,7 @@ def ingest(  # one argument per option
     names = [*files, *map(str, summary or []), *_matching(pattern for pattern in junit or [] if pattern)]
     with _uploads([*names, *kept]) as sent, telling_desk(server, slo) as desk:
         with progress() as on_progress:
-            answer = desk.ingest(sent[: len(names)], meta, on_progress, sent[len(names) :])
+            answer = desk.ingest(sent[: len(names)], meta, on_progress, sent[len(names) :], prometheus=prometheus)
         show(answer, output, text.ingested(answer))
         for note in answer.notes:
             say(f"note: {note}")

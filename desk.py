@@ -16,12 +16,13 @@ import structlog
 
 import demo
 from data.address import announce_server
-from data.errors import BadInput, BadRequest, Busy, NotFound, PhasegateError, StoreError
+from data.errors import BadInput, BadRequest, Busy, ConfigError, NotFound, PhasegateError, StoreError
 from data.model import Decision
 from data.store import Store
 from ingest.service import Ingestor
 from ingest.spool import Spool
 from notify import Courier, probe
+from puller import Puller
 from slo.model import IngestAnswer
 from slo.refs import run_ref
 from slo.service import ConfigSource, Service
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from data.model import DecisionKind, RunMeta
     from ingest.service import Ingested, Upload
     from settings import Settings
-    from slo.model import ConfigReport, RunRef
+    from slo.model import ConfigReport, PullAnswer, RunRef
     from slo.telling import Tried
 
     Progress = Callable[[str, float], None]
@@ -57,6 +58,7 @@ class Desk:
         self.service = Service(self._store, ConfigSource(settings.slo_paths), public_url=settings.public_url)
         self.courier = Courier(self._store, self.service.receivers, os.environ)
         self.telemetry = Telemetry()
+        self.puller = Puller(self._store, self.service, self.telemetry.pulled)
         self.service.decided = lambda decision: self.telemetry.decided(decision.decision)
 
     def close(self) -> None:
@@ -69,8 +71,12 @@ class Desk:
         meta: RunMeta,
         on_progress: Progress | None = None,
         attached: Sequence[Upload] = (),
+        *,
+        prometheus: str | None = None,
     ) -> IngestAnswer:
         """Store the files of one run, with those attached to it, and judge it at once where a phase was named.
+
+        Before that, Prometheus is asked: every source of slo.yaml, the one named ``prometheus``, or ``none``.
 
         Raises:
             BadInput: the files cannot be used; nothing was stored.
@@ -78,8 +84,30 @@ class Desk:
         with self.telemetry.ingest(), self.telemetry.step("read"):
             taken = self._ingestor.ingest(uploads, meta, on_progress, attached)
         self.telemetry.ingested(created=taken.created)
+        with self.telemetry.step("pull"):
+            notes = self._asked_about(taken.run.id, prometheus)
         with self.telemetry.step("judge"):
-            return self._answer(taken, meta)
+            answer = self._answer(taken, meta)
+        return replace(answer, notes=(*answer.notes, *notes))
+
+    def pull(
+        self,
+        run_id: str,
+        source: str | None = None,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PullAnswer:
+        """Ask Prometheus what it has not answered yet about a run; see :meth:`puller.Puller.pull`."""
+        return self.puller.pull(run_id, source, everything=everything, on_progress=on_progress)
+
+    def _asked_about(self, run_id: str, prometheus: str | None) -> tuple[str, ...]:
+        try:
+            return self.puller.after_upload(run_id, prometheus)
+        except ConfigError:  # said where the run is judged
+            return ()
+        finally:
+            self.puller.wake()
 
     def _answer(self, taken: Ingested, meta: RunMeta) -> IngestAnswer:
         notes = list(taken.notes)
@@ -227,10 +255,12 @@ def opened(settings: Settings) -> Iterator[Desk]:
     _opened.append(desk)
     desk.service.outbox.written = desk.courier.wake
     desk.courier.start()
+    desk.puller.start()
     try:
         yield desk
     finally:
         _opened.remove(desk)
+        desk.puller.stop()
         desk.courier.stop()
         desk.close()
 

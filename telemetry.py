@@ -36,7 +36,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 INTERNAL = "internal"
 """The code of an error that is none of ours."""
 
-Step = Literal["receive", "read", "judge", "judge_ahead"]
+Step = Literal["receive", "read", "pull", "judge", "judge_ahead"]
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _PLACE = ("service", "phase", "environment", "branch")
 _GATE = ("phase", "environment")
@@ -55,8 +55,7 @@ class Telemetry:
     """The metrics of one open store, in a registry of their own. Safe to use from several threads.
 
     Something else that happens is one more counter here, with a method that says so; something else that is stored is
-    one more family in :func:`_of_store` or :func:`_of_verdicts`. When a source that is asked for runs answered last is
-    neither: a gauge here, labelled by the source's name in the settings, and set where it is asked.
+    one more family in :func:`_of_store` or :func:`_of_verdicts`.
     """
 
     def __init__(self) -> None:
@@ -86,6 +85,10 @@ class Telemetry:
         self._gates = Counter(
             "phasegate_gate_answers_total", "Answers of gates by state, the same ones again included.",
             ["state"], registry=self.registry,
+        )  # fmt: skip
+        self._pulled = Gauge(
+            "phasegate_last_pull_timestamp_seconds", "When a Prometheus of slo.yaml answered last, in Unix seconds.",
+            ["source"], registry=self.registry,
         )  # fmt: skip
         for outcome in ("created", "known"):
             self._ingests.labels(outcome, "")
@@ -129,6 +132,10 @@ class Telemetry:
     def erred(self, code: str) -> None:
         """A request was answered with an error."""
         self._errors.labels(code).inc()
+
+    def pulled(self, source: str, at: datetime) -> None:
+        """A Prometheus of slo.yaml has answered."""
+        self._pulled.labels(source).set(at.timestamp())
 
     def decided(self, state: VerdictState) -> None:
         """A gate answered."""

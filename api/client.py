@@ -16,7 +16,7 @@ from data.model import Attachment, Decision, Waiver, WaiverRequest
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate_model import GateDecision
-from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, Verdict
+from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, PullAnswer, Pulled, RunRef, Verdict
 from slo.telling import Notice, Tried
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ class RemoteService:
         """One run by its id, or the beginning of it."""
         return self._get(RunRef, _path("runs", run_id))
 
+    def pulled(self, run_id: str) -> tuple[Pulled, ...]:
+        """What Prometheus was asked about a run, and answered."""
+        return self._get(tuple[Pulled, ...], _path("runs", run_id, "pulled"))
+
     def attachments(self, run_id: str) -> tuple[Attachment, ...]:
         """The files kept with a run."""
         return self._get(tuple[Attachment, ...], _path("runs", run_id, "attachments"))
@@ -238,15 +242,32 @@ class RemoteDesk:
         meta: RunMeta,
         on_progress: Progress | None = None,
         attached: Sequence[Upload] = (),
+        *,
+        prometheus: str | None = None,
     ) -> IngestAnswer:
         """Send the files of one run: the first as the body, the others and those attached to it before it."""
         first, *others = uploads
         sent = {"artefact": self._sent(others), "attach": self._sent(attached)}
-        told = _given(asdict(meta) | {"labels": None, "facts": None, "name": first.name}) | sent
+        told = (
+            _given(asdict(meta) | {"labels": None, "facts": None, "name": first.name, "prometheus": prometheus}) | sent
+        )
         told["label"] = [f"{key}={value}" for key, value in meta.labels.items()]
         told["fact"] = pairs_of(meta.facts)
         body = _chunks(first.path, on_progress)
         return self._connection.ask(IngestAnswer, "POST", "runs", params=told, content=body)
+
+    def pull(
+        self,
+        run_id: str,
+        source: str | None = None,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PullAnswer:
+        """Have the server ask Prometheus about a run; how far that is it does not say."""
+        del on_progress
+        told = _given({"source": source, "everything": everything or None})
+        return self._connection.ask(PullAnswer, "POST", _path("runs", run_id, "pull"), params=told)
 
     def judge_ahead(self, run_id: str) -> None:
         """The server does that by itself."""

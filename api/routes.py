@@ -38,7 +38,17 @@ from slo.comparison import CompareView, ServiceHistory
 from slo.documents import to_json
 from slo.gate import awaits_runs
 from slo.gate_model import GateDecision
-from slo.model import BaselineRef, ConfigReport, IngestAnswer, Overview, RunRef, RunView, Verdict
+from slo.model import (
+    BaselineRef,
+    ConfigReport,
+    IngestAnswer,
+    Overview,
+    PullAnswer,
+    Pulled,
+    RunRef,
+    RunView,
+    Verdict,
+)
 from slo.service import Service
 from slo.telling import Notice, Tried
 from telemetry import CONTENT_TYPE, INTERNAL
@@ -77,10 +87,11 @@ class _RunQuery(BaseModel, extra="forbid"):
         _Texts, Field(description="the same, of files to keep with the run: digest:name", max_length=100)
     ] = []
     name: _Text = None
+    prometheus: _Text = None
 
     def meta(self) -> RunMeta:
         """As the run keeps it."""
-        said = self.model_dump(exclude={"label", "fact", "artefact", "attach", "name"})
+        said = self.model_dump(exclude={"label", "fact", "artefact", "attach", "name", "prometheus"})
         return RunMeta(**said, labels=labels(self.label), facts=facts_of(self.fact))
 
 
@@ -159,7 +170,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
     )
     for questions in (_whole(get_desk), _runs(get_desk), _gates(get_desk), _comparisons(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
-    for changes in (_changes(get_desk), _trials(get_desk)):
+    for changes in (_uploads(get_desk), _changes(get_desk), _trials(get_desk)):
         api.include_router(changes, prefix="/v1", dependencies=[Depends(_bearer(token))])
     api.include_router(_metrics(get_desk))
     api.add_exception_handler(PhasegateError, _refused)
@@ -222,6 +233,10 @@ def _runs(get_desk: GetDesk) -> APIRouter:
     @router.get("/runs/{run}/view", summary="Everything the Run page shows")
     def view(run: str, phase: _Text = None) -> RunView:
         return get_desk().service.run_view(run, phase)
+
+    @router.get("/runs/{run}/pulled", summary="What Prometheus was asked about the run, and answered")
+    def pulled(run: str) -> tuple[Pulled, ...]:
+        return get_desk().service.pulled(run)
 
     @router.get("/runs/{run}/attachments", summary="The files kept with the run, as they were sent")
     def attachments(run: str) -> tuple[Attachment, ...]:
@@ -347,7 +362,7 @@ def _comparisons(get_desk: GetDesk) -> APIRouter:
     return router
 
 
-def _changes(get_desk: GetDesk) -> APIRouter:
+def _uploads(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
     @router.post(
@@ -371,7 +386,8 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         """The body is a k6 file, plain or gzip; ``artefact`` adds files uploaded before. 200 if the run was known.
 
         What an artefact is, is recognised by its content: a part of the run, its summary, or JUnit XML of tests that
-        ran beside it, which gives the run facts. ``attach`` only keeps files with the run.
+        ran beside it, which gives the run facts. ``attach`` only keeps files with the run. Before it is judged,
+        Prometheus is asked: every source of slo.yaml, the one that ``prometheus`` names, or ``none``.
         """
         desk = get_desk()
         with desk.telemetry.refusing():
@@ -381,12 +397,30 @@ def _changes(get_desk: GetDesk) -> APIRouter:
         if body.path.stat().st_size or not uploads:
             uploads.insert(0, body)
         try:
-            answer = await run_in_threadpool(desk.ingest, uploads, meta, attached=attached)
+            answer = await run_in_threadpool(desk.ingest, uploads, meta, attached=attached, prometheus=query.prometheus)
         finally:
             body.path.unlink(missing_ok=True)
         if not answer.created:
             response.status_code = 200
         later.add_task(desk.judge_ahead, answer.run.id)
+        return answer
+
+    return router
+
+
+def _changes(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/runs/{run}/pull", summary="Ask Prometheus what it has not answered yet about a run")
+    def pull(
+        run: str,
+        source: _Text = None,
+        everything: bool = False,  # noqa: FBT001, FBT002  # a query parameter
+    ) -> PullAnswer:
+        """``everything``: what it has answered, too, as after its samples were mended. ``source``: one of slo.yaml."""
+        desk = get_desk()
+        answer = desk.pull(run, source, everything=everything)
+        desk.judge_ahead(answer.run.id)
         return answer
 
     @router.post("/runs/{run}/decisions", status_code=201, summary="Decide what a run is to later ones, and say why")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ class Connection:
     timeout_s: float = 10.0
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run's time in whole seconds, and how much before and after it is kept."""
+
+    start: datetime
+    end: datetime
+    margin_s: float
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ingest.prometheus import Prometheus
 if TYPE_CHECKING:
     from data.model import Run
     from data.pulled import Points
-    from data.sources import Connection, Query
+    from data.sources import Connection, Query, Span
     from data.store import Store
 
     Answered = tuple[Pull, tuple[Points, ...]]
@@ -32,21 +32,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of a pull: how many questions there are, how many were asked now, and how many have no answer."""
+    """What became of a pull: how many questions there are, how many were asked now, and how many of those in vain.
+
+    ``open`` are to be asked again. ``answered`` are the sources that have answered something.
+    """
 
     questions: int
     asked: int
     failed: int
+    open: int
     problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Span:
-    """A run's time in whole seconds, and how much before and after it is kept."""
-
-    start: datetime
-    end: datetime
-    margin_s: float
+    answered: tuple[str, ...] = ()
 
 
 def due(known: Sequence[Pull], queries: Sequence[Query], spans: Mapping[str, Span]) -> list[Query]:
@@ -81,19 +77,27 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
         StoreError: the answers cannot be kept.
     """
     known = store.record(run.id).pulls
+    before = {one.query.id: one for one in known}
     asked = list(queries) if everything else due(known, queries, spans)
-    problems: dict[str, None] = {}
-    failed = done = 0
+    answers: dict[str, Pull] = {}
     for source, connection in connections.items():
         own = [query for query in asked if query.source == source]
         for batch in _batches(source, own, connection, spans[source], environment, until):
-            store.add_pulls(run.id, batch)
-            done += len(batch)
-            failed += sum(one.state == "failed" for one, _ in batch)
-            problems |= dict.fromkeys(one.problem for one, _ in batch if one.problem and one.state == "failed")
+            answers |= {one.query.id: one for one, _ in batch}
+            if new := [answer for answer in batch if _says_more(answer[0], before.get(answer[0].query.id))]:
+                store.add_pulls(run.id, new)
             if on_progress:
-                on_progress(done, len(asked))
-    return Asked(len(queries), done, failed, tuple(problems))
+                on_progress(len(answers), len(asked))
+    failed = [one for one in answers.values() if one.state == "failed"]
+    left = due([*(before | answers).values()], queries, spans)
+    answered = dict.fromkeys(one.query.source for one in answers.values() if one.state != "failed")
+    problems = dict.fromkeys(one.problem for one in failed if one.problem)
+    return Asked(len(queries), len(answers), len(failed), len(left), tuple(problems), tuple(answered))
+
+
+def _says_more(now: Pull, before: Pull | None) -> bool:
+    """A failure takes no answer's place, and is not kept twice."""
+    return now.state != "failed" or before is None or (before.state == "failed" and before.problem != now.problem)
 
 
 def _batches(  # noqa: PLR0913, PLR0917  # as above

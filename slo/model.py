@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from data.facts import Facts
-from data.model import Attachment, Waiver
+from data.model import Attachment, PullState, Waiver
 
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
@@ -223,6 +223,51 @@ class IngestAnswer:
 
 
 @dataclass(frozen=True)
+class PullAnswer:
+    """What became of asking Prometheus about a run: of all ``questions``, those ``asked`` now, and how many in vain.
+
+    ``open`` are to be asked again; ``problems`` say why, each once.
+    """
+
+    run: RunRef
+    questions: int
+    asked: int
+    failed: int
+    open: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PulledSeries:
+    """One series of an answer over the time of the run; numbers as Prometheus has them (seconds, bytes, shares)."""
+
+    labels: dict[str, str]
+    n: int
+    min: float
+    avg: float
+    max: float
+    last: float
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A question to a Prometheus about a run, and its answer: series, none (``empty``), or (``failed``) why not.
+
+    ``name`` is what it is about, where it is asked of every ``service``; an objective's has none.
+    """
+
+    source: str
+    promql: str
+    service: str | None
+    name: str | None
+    state: PullState
+    problem: str | None
+    pulled_at: datetime
+    series: tuple[PulledSeries, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PhaseRef:
     """A phase of slo.yaml, by id and title."""
 
@@ -330,6 +375,7 @@ class RunView:
     errors: tuple[ErrorGroup, ...]
     artefacts: tuple[str, ...]
     attachments: tuple[Attachment, ...] = ()
+    pulled: tuple[Pulled, ...] = ()
 
 
 @dataclass(frozen=True)

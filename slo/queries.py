@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from data.sources import Query
+from data.sources import Query, Span
 from slo import promql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from data.model import Run
+    from data.sources import Connection
     from slo.plan import Config, MetricsSource, Objective
 
 UP, DOWN, AGE, SCRAPES, STARTED, MEMORY, CPU, P95 = "up", "down", "age", "scrapes", "started", "memory", "cpu", "p95"
@@ -49,6 +50,24 @@ class Window:
     def seconds(self) -> int:
         """How long it is."""
         return round((self.end - self.start).total_seconds())
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Everything that is asked about a run, of whom, and about which time (none: the run does not say when it was)."""
+
+    run: Run
+    queries: tuple[Query, ...]
+    connections: Mapping[str, Connection]
+    spans: Mapping[str, Span]
+
+
+def questions_of(run: Run, config: Config) -> Questions:
+    """What is asked about a run by a slo.yaml."""
+    window, sources = window_of(run), config.prometheus
+    spans = {name: Span(window.start, window.end, one.margin_s) for name, one in sources.items()} if window else {}
+    connections = {name: one.connection for name, one in sources.items()}
+    return Questions(run, tuple(queries_of(run, config)), connections, spans)
 
 
 def window_of(run: Run) -> Window | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slo.model import PhaseRef, RunRef
+from slo.model import PhaseRef, Pulled, PulledSeries, RunRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from data.model import Run
+    from data.model import Pull, Run, RunRecord
     from slo.config import Config, Phase
 
 
@@ -21,6 +21,21 @@ def run_ref(run: Run) -> RunRef:
         version=meta.version, environment=meta.environment, started_at=run.started_at, duration_s=run.duration_s,
         requests=run.requests, services=run.services, labels=meta.labels, received_at=run.received_at,
         exit_code=meta.exit_code, k6_version=run.k6_version, facts=meta.facts,
+    )  # fmt: skip
+
+
+def pulled_of(record: RunRecord) -> tuple[Pulled, ...]:
+    """What Prometheus said of a run, as documents have it: objectives first, then by service and name."""
+    ordered = sorted(record.pulls, key=lambda p: (p.query.name is not None, p.query.service or "", p.query.name or ""))
+    return tuple(_pulled(one) for one in ordered)
+
+
+def _pulled(one: Pull) -> Pulled:
+    series = tuple(PulledSeries(s.tags, s.n, s.min, s.sum / s.n, s.max, s.last) for s in one.series if s.n)
+    query = one.query
+    return Pulled(
+        query.source, query.promql, query.service, query.name, one.state, one.problem, one.pulled_at, series,
+        one.warnings,
     )  # fmt: skip
 
 

@@ -70,4 +70,4 @@ def _sentence(  # noqa: PLR0913, PLR0917  # all that there is to weigh
         return f"{own}, less than k6's: it is the service in part, and the way to it"
     if client >= APART * server and client - server >= _WORTH_MS:
         return f"{own}: most of the time is spent on the way to it (network, proxy, a queue), or in the load generator"
-    return f"{own}: what is slow there is the service"
+    return f"{own}: the time is spent in the service"

@@ -24,8 +24,9 @@ from slo.judging import Book, Judging
 from slo.model import RULE_VERSION, ConfigReport, ObjectivePlace, RunView
 from slo.notices import Notices
 from slo.plan import Baseline
+from slo.queries import questions_of
 from slo.reader import suggestion
-from slo.refs import left_open, phase_refs, run_ref
+from slo.refs import left_open, phase_refs, pulled_of, run_ref
 from slo.verdict import covers, scope_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from slo.config import Config, Phase
     from slo.exported import Exported
     from slo.gate_model import GateDecision
-    from slo.model import BaselineRef, Measurement, Overview, RunRef, Verdict
+    from slo.model import BaselineRef, Measurement, Overview, Pulled, RunRef, Verdict
     from slo.plan import Receiver
+    from slo.queries import Questions
     from slo.telling import Notice
 
 _NOT_WAIVED = {"coverage", "score", "entry", "phase", "kind", "age"}
@@ -176,7 +178,21 @@ class Service:
                 *(f"{a.name} ({'junit' if a.kind == 'junit' else 'attached'}, {a.bytes:,} bytes)" for a in attached),
             ),
             attachments=attached,
+            pulled=pulled_of(record),
         )
+
+    def pulled(self, run_id: str) -> tuple[Pulled, ...]:
+        """What Prometheus was asked about a run, and answered."""
+        return pulled_of(self._store.record(self._store.find_run(run_id).id))
+
+    def questions(self, run_id: str) -> Questions:
+        """What Prometheus is to be asked about a run. Raises as :meth:`verdict` does."""
+        return questions_of(self._store.find_run(run_id), self._config.require())
+
+    def sources(self) -> str | None:
+        """The digest of the slo.yaml in force if it describes a Prometheus; ``None`` if there is none to ask."""
+        config = self._config.load()
+        return config.digest if config and config.prometheus else None
 
     def attachments(self, run_id: str) -> tuple[Attachment, ...]:
         """The files kept with a run."""
