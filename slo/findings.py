@@ -26,7 +26,7 @@ RULES = (
     requests.error_storm,
     script.checks_failed,
     scraped.restarted,
-    scraped.generator_starved,
+    scraped.generator_used_up,
     course.load_not_delivered,
     course.aborted,
     files.truncated,

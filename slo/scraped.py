@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from slo.config import Config, Objective
     from slo.model import Finding
 
-ENOUGH = 0.9
-"""The share of a run's time that a series has to have values for, so that a target can be called met by it."""
+MOST_MISSING = 0.2
+"""The share of a run's time that a series may have no values for, so that a target can be called met by it.
+
+A rate has none until it has seen two scrapes, and a quantile none until there were requests.
+"""
 _MS_PER_S = 1000.0
 _UNWATCHED = frozenset({"target_down", "scrape_gap"})
 _QUANTILE = """
@@ -60,7 +63,9 @@ def measured(
     if blank.unit == "ms":
         value *= _MS_PER_S
     filled = replace(blank, value=value, n=sum(one.n for one in series))
-    doubt = _doubt(pull, series, [f for f in findings if f.code in _UNWATCHED and concerns(f, objective.service)])
+    doubt = _doubt(
+        main.stat, pull, series, [f for f in findings if f.code in _UNWATCHED and concerns(f, objective.service)]
+    )
     if doubt and objective.asks.holds(value, None) is not False:  # what is missed by a part is missed
         return replace(filled, problem=doubt)
     return filled
@@ -95,11 +100,14 @@ def _statistic(objective: Objective, run_id: str, pull: Pull, series: Sequence[S
     return float(found)
 
 
-def _doubt(pull: Pull, series: Sequence[Series], unwatched: Sequence[Finding]) -> str | None:
+def _doubt(stat: str, pull: Pull, series: Sequence[Series], unwatched: Sequence[Finding]) -> str | None:
     """Why what was measured is not all of it."""
     if pull.warnings:
         return f"prometheus `{pull.query.source}` warns that this is not all: {pull.warnings[0]}"
-    share = max(one.n for one in series) / pull.expected
-    if share < ENOUGH:
-        return f"Prometheus has numbers for {numbers.ratio(share, 0)} of the run's time only"
+    if stat == "last":  # what came before it does not matter, but it has to be of the end
+        missing = (pull.end - max(one.last_at for one in series)) / (pull.end - pull.start)
+    else:
+        missing = 1 - max(one.n for one in series) / pull.expected
+    if missing > MOST_MISSING:
+        return f"Prometheus has no numbers for {numbers.ratio(missing, 0)} of the run's time"
     return unwatched[0].message if unwatched else None

@@ -21,13 +21,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": {"data", "settings", "slo"},
     # Says what is counted and stored as metrics: it needs the values, and asks nothing by itself.
     "telemetry": {"data", "settings", "slo"},
-    "desk": {"data", "demo", "ingest", "notify", "settings", "slo", "telemetry"},
+    # Has the sources asked about what is stored, and judged again what has an answer now.
+    "puller": {"data", "ingest.pull", "slo"},
+    "desk": {"data", "demo", "ingest", "notify", "puller", "settings", "slo", "telemetry"},
     "api": {"demo", "desk", "logs", "reports", "settings", "slo", "telemetry", *VALUES},
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
     "cli_options": {"api.client", "desk", "reports", "settings", "slo", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
     "cli_notify": {"cli_options", "desk", "notify", "reports", "settings", "slo", *VALUES},
     "cli_gate": {"cli_notify", "cli_options", "reports", "slo", *VALUES},
+    "cli_prometheus": {"cli_options", "reports", "slo", *VALUES},
     "cli_slo": {"cli_options", "notify", "reports", "settings", "slo", *VALUES},
     # `serve` leaves the server's address in the store, for whoever meets it locked.
     "cli": {
@@ -35,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli_gate",
         "cli_notify",
         "cli_options",
+        "cli_prometheus",
         "cli_runs",
         "cli_slo",
         "data.store.announce_server",
@@ -57,6 +61,7 @@ ONLY_IN: dict[str, set[str]] = {
     "duckdb": {"data", "ingest"},
     "apprise": {"notify"},
     "prometheus_client": {"telemetry"},
+    "prometheus_api_client": {"ingest"},
 }
 """Libraries that belong to one layer."""
 

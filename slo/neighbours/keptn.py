@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from data.k6_metrics import BUILT_IN
 from slo.neighbours.draft import Draft, Imported, written
 from slo.neighbours.keptn_slo import read_queries, read_slo
-from slo.source import quoted
+from slo.promql import check, names_in
+from slo.source import ExpressionError, quoted
+from slo.sources import OF_A_RUN
 from slo.target import Target
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ _FOREIGN = re.compile(
     re.IGNORECASE,
 )
 """Queries of Dynatrace and Datadog, as their SLI providers take them."""
+_SAID = {"STAGE": "environment", "DURATION_SECONDS": "window"}
+"""What Keptn calls what a run says of itself; anything else is a label of its upload."""
 _PLACEHOLDER = re.compile(r"\$\{?[A-Za-z_][\w.]*\}?")
 
 
@@ -133,9 +137,14 @@ def take_over(slo: KeptnSlo, service: str | None, queries: Mapping[str, str]) ->
 
 def _measure(one: KeptnObjective, query: str | None) -> Measure:
     if query is not None and not _FOREIGN.search(query):
-        left = dict.fromkeys(_PLACEHOLDER.findall(query))
-        open_ = f"; write out {', '.join(f'`{name}`' for name in left)}, which Keptn fills in" if left else ""
-        return Measure("last", "", promql=query, note=f"asked of Prometheus, in the unit of its query{open_}")
+        try:
+            check(query, [*OF_A_RUN, *_labels_in(query)], macro=False)
+        except ExpressionError as error:
+            why = f"its query is not taken over ({error.message}: {error.help})"
+            return replace(_custom(one.sli), note=f"{why}; taken for a metric of that name")
+        labels = [f"--label {name.removeprefix('label_')}=..." for name in _labels_in(query)]
+        said = f"; runs say {', '.join(labels)} at their upload" if labels else ""
+        return Measure("last", "", promql=query, note=f"asked of Prometheus, in the unit of its query{said}")
     known = _known(one.sli)
     if known is None or not _are_shares(one, known.unit):
         known = _custom(one.sli)
@@ -264,9 +273,20 @@ def _bounds(one: KeptnObjective) -> list[Bound]:
 
 
 def _filled(query: str, filters: Mapping[str, str], service: str | None) -> str:
-    """A query with what Keptn fills in, as far as it is known here."""
+    """A query with what Keptn fills in, as far as it is known here; the rest by what a run says of itself."""
     known = {**filters, **({"SERVICE": service} if service else {})}
-    return _PLACEHOLDER.sub(lambda found: known.get(found[0].strip("${}"), found[0]), query)
+
+    def put(found: re.Match[str]) -> str:
+        name = found[0].strip("${}")
+        if name in known:
+            return known[name]
+        return f"${_SAID.get(name) or 'label_' + name.removeprefix('LABEL.').replace('.', '_').lower()}"
+
+    return _PLACEHOLDER.sub(put, query)
+
+
+def _labels_in(query: str) -> list[str]:
+    return sorted(name for name in names_in(query) if name.startswith("label_"))
 
 
 def _about(slo: KeptnSlo, taken: Sequence[Taken]) -> Iterator[str]:
@@ -277,7 +297,7 @@ def _about(slo: KeptnSlo, taken: Sequence[Taken]) -> Iterator[str]:
     if any(bound.relative for one in slo.scored for bound in _bounds(one)):
         yield from _about_comparison(slo)
     if any(one.measure.promql for one in taken):
-        yield "a promql objective has no data until Prometheus can be a source, and what has no data never passes"
+        yield "describe the Prometheus to ask under `prometheus`: until then promql objectives have no data"
     if slo.filter:
         names = ", ".join(f"`{name}`" for name in slo.filter)
         yield f"filter: {names} is taken over only where a query names it"

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _METHODS = ("Occurrences", "Timeslices", "RatioTimeslices")
 _OPERATORS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 _ALWAYS = (
-    "a promql objective has no data until Prometheus can be a source, and what has no data never passes",
+    "describe the Prometheus to ask under `prometheus`: until then promql objectives have no data",
     "OpenSLO knows no run, phase or baseline: all objectives are in one phase, each over the time of one run",
     "descriptions, labels and the details of connections are not taken over",
 )

@@ -113,7 +113,7 @@ def saturated(record: RunRecord) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def generator_starved(record: RunRecord) -> Iterator[Finding]:
+def generator_used_up(record: RunRecord) -> Iterator[Finding]:
     """The machine that k6 ran on was used up, as ``saturation`` with ``generator: true`` in slo.yaml has it.
 
     k6 measures with its own clock: where it waits for a CPU, it takes that for a slow service.

@@ -107,7 +107,7 @@ def test_uploads_are_counted_by_what_became_of_them(client: TestClient) -> None:
     assert told.one("phasegate_ingests_total", outcome="refused", code="not_found") == 1
     assert sum(value for _, value in told.all("phasegate_ingests_total")) == 4
     steps = {labels["step"]: value for labels, value in told.all("phasegate_ingest_step_seconds_count")}
-    assert steps == {"receive": 3, "read": 3, "judge": 2, "judge_ahead": 2}
+    assert steps == {"receive": 3, "read": 3, "pull": 2, "judge": 2, "judge_ahead": 2}
     assert told.one("phasegate_ingests_in_progress") == 0
     assert told.one("phasegate_last_ingest_timestamp_seconds") == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
 

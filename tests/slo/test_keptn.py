@@ -383,15 +383,21 @@ def test_queries_that_are_promql_are_asked_of_prometheus() -> None:
     found = imported(QUICKSTART, "carts", example("quickstart-sli"))
     page, throughput, routines, failing = objectives(found)
     assert page.promql == (
-        'sum(rate(http_server_request_duration_seconds_sum{route="/",job="carts-$PROJECT-$STAGE"}[$DURATION_SECONDS]))'
+        'sum(rate(http_server_request_duration_seconds_sum{route="/",job="carts-$label_project-$environment"}[$window]))'
     )
     assert (page.target.text, routines.target.text) == ("last <= 0.4", "last <= 90")
     assert (failing.promql or "").startswith("promhttp_metric_handler_requests_total{")
     assert (str(throughput.sli), throughput.promql) == ("http_reqs", None)
     notes = "\n".join(found.notes)
-    assert "write out `$PROJECT`, `$STAGE`, `$DURATION_SECONDS`, which Keptn fills in" in notes
+    assert "runs say --label project=... at their upload" in notes
     assert "`request_throughput`: its query is not PromQL and not taken over; taken for `http_reqs`" in notes
-    assert "a promql objective has no data until Prometheus can be a source" in notes
+    assert "until then promql objectives have no data" in notes
+
+
+def test_a_query_that_cannot_be_filled_safely_is_not_taken_over() -> None:
+    found = imported(slo(asks("<5")), queries="indicators:\n  x: 'up_$STAGE'\n")
+    assert objectives(found)[0].promql is None
+    assert "its query is not taken over ($environment stands outside of a string" in "\n".join(found.notes)
 
 
 def test_filters_are_filled_into_queries() -> None:
