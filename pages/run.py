@@ -6,7 +6,7 @@ import streamlit as st
 
 import desk
 from data.errors import NotFound
-from pages.components import banner, compared, escape, figures, frame, objectives, phases, runs, states, tables
+from pages.components import banner, compared, escape, figures, frame, objectives, phases, runs, states, tables, watched
 from slo.model import RunView
 
 
@@ -44,6 +44,7 @@ def _run(view: RunView) -> None:
     figures.over_time(view)
     figures.endpoints(view.endpoints)
     figures.errors(view.errors)
+    watched.show(view)
     _about(view)
 
 

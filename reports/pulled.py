@@ -45,27 +45,37 @@ def asked(answer: PullAnswer) -> RenderableType:
     )  # fmt: skip
 
 
-def pulled(found: Sequence[Pulled], *, everything: bool = False) -> RenderableType:
-    """Questions and answers as a table: objectives first, then what is asked of every service.
+Row = tuple[str, str, str, str, str, str, str]
+"""Service, what, points, lowest, mean, highest, and which of several, or why there is none."""
 
-    Without ``everything`` what only findings rest on (was it up, how often was it scraped) is left out.
-    """
+
+def pulled(found: Sequence[Pulled], *, everything: bool = False) -> RenderableType:
+    """Questions and answers as a table; see :func:`rows`."""
     if not found:
         return Text("Prometheus was not asked about this run: `phasegate prometheus pull RUN` does.")
+    shown = told(found, everything=everything)
+    left = len(found) - len(shown)
+    more = [Text(f"  {numbers.things(left, 'more answer')}, such as on scraping itself: --all", style="dim")]
+    return Group(table("service|what|points>|lowest>|mean>|highest>|of", rows(shown)), *(more if left else []))
+
+
+def rows(found: Sequence[Pulled]) -> list[Row]:
+    """A row for each series, or for why there is none: objectives first, then what is asked of every service."""
+    return [row for one in found for row in _rows(one)]
+
+
+def told(found: Sequence[Pulled], *, everything: bool = False) -> list[Pulled]:
+    """What people want to see of it: not what only findings rest on (was it up, how often was it scraped)."""
     known = {one.name for one in found if one.series}
 
     def counts(one: Pulled) -> bool:
         elsewhere = one.state == "empty" and one.name in known  # what one service has, not every other has
         return one.state == "failed" or (one.name not in INNER and not elsewhere)
 
-    shown = [one for one in found if everything or counts(one)]
-    rows = (row for one in shown for row in _rows(one))
-    left = len(found) - len(shown)
-    more = [Text(f"  {numbers.things(left, 'more answer')}, such as on scraping itself: --all", style="dim")]
-    return Group(table("service|what|points>|lowest>|mean>|highest>|of", rows), *(more if left else []))
+    return [one for one in found if everything or counts(one)]
 
 
-def _rows(one: Pulled) -> Iterator[tuple[str, ...]]:
+def _rows(one: Pulled) -> Iterator[Row]:
     name = one.name or one.promql
     what, service = (
         _NAMES.get(name) or name.removeprefix(COLLECTED).removeprefix(SATURATION),

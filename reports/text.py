@@ -35,7 +35,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from data.model import Attachment, AttachmentKind
-    from slo.model import ConfigReport, IngestAnswer, ObjectiveResult, Overview, RunRef, Verdict, VerdictState
+    from slo.model import (
+        ConfigReport,
+        IngestAnswer,
+        ObjectiveResult,
+        Overview,
+        RunRef,
+        ServerSide,
+        Verdict,
+        VerdictState,
+    )
 
 _ATTACHED: dict[AttachmentKind, str] = {"junit": "tests (JUnit XML)", "file": "file"}
 _MOST_NAMED = 3
@@ -178,8 +187,15 @@ def _verdict(document: Verdict, *, everything: bool) -> Iterator[RenderableType]
         yield Text(told, style="dim")
     yield from (marked("waived", "WAIVED", waived(one)) for one in document.waivers)
     yield from compared.in_verdict(document, everything=everything)
+    yield from (paragraph(f"server  {one.sentence}", indent=8) for one in remarkable(document, everything=everything))
     yield from (paragraph(f"note  {note}", indent=8) for note in document.notes)
     yield from next_steps(document.next_steps)
+
+
+def remarkable(document: Verdict, *, everything: bool = False) -> list[ServerSide]:
+    """What services saw of themselves, where it says more than that all is as usual."""
+    worse = {c.service for c in document.comparisons if c.state == "regressed"}
+    return [one for one in document.server_side if everything or one.where != "service" or one.service in worse]
 
 
 def _evidence(document: Verdict, *, everything: bool) -> Iterator[RenderableType]:

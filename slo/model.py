@@ -16,6 +16,7 @@ from data.model import Attachment, PullState, Waiver
 VerdictState = Literal["pass", "warn", "fail", "inconclusive"]
 MeasurementState = Literal["valid", "suspect", "invalid"]
 ObjectiveState = Literal["met", "at_risk", "missed", "no_data", "not_evaluable"]
+Whereabouts = Literal["service", "way", "both"]
 Severity = Literal["invalid", "suspect", "info"]
 ComparisonState = Literal["improved", "unchanged", "regressed", "inconclusive", "no_baseline", "not_comparable"]
 Outcome = Literal["regressed", "suspected", "inconclusive", "improved", "unchanged", "not_comparable", "no_baseline"]
@@ -172,7 +173,8 @@ class RunRef:
 class ServerSide:
     """The p95 of a service as k6 measured it and by the service's own histogram, in ms, with what that says.
 
-    ``server_before_ms`` and ``client_before_ms`` are of the runs that it is compared with.
+    ``server_before_ms`` and ``client_before_ms`` are of the runs that it is compared with. ``where`` is the time spent,
+    or what got slower if something did: in the ``service``, on the ``way`` to it, or in ``both``.
     """
 
     service: str
@@ -181,6 +183,7 @@ class ServerSide:
     server_before_ms: float | None
     client_before_ms: float | None
     sentence: str
+    where: Whereabouts
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from data.model import RunRecord
-    from slo.model import Comparison
+    from slo.model import Comparison, Whereabouts
 
 FOLLOWS = 0.5
 """The share of k6's change from which on the service's own change explains it."""
@@ -52,22 +52,23 @@ def server_side(
         return None
     known = [one.server_ms for one in before if one.server_ms is not None]
     was = median(known) if known else None
-    sentence = _sentence(service, now.client_ms, now.server_ms, was, comparison, least)
-    return ServerSide(service, now.client_ms, now.server_ms, was, comparison.baseline if comparison else None, sentence)
+    where, sentence = _said(service, now.client_ms, now.server_ms, was, comparison, least)
+    before_ms = comparison.baseline if comparison else None
+    return ServerSide(service, now.client_ms, now.server_ms, was, before_ms, sentence, where)
 
 
-def _sentence(  # noqa: PLR0913, PLR0917  # all that there is to weigh
+def _said(  # noqa: PLR0913, PLR0917  # all that there is to weigh
     service: str, client: float, server: float, was: float | None, comparison: Comparison | None, least: float
-) -> str:
-    own = f"{service}'s own p95 is {numbers.duration_ms(server)}, k6 measured {numbers.duration_ms(client)}"
+) -> tuple[Whereabouts, str]:
     if comparison and comparison.state == "regressed" and comparison.change and was:
         change = server / was - 1
         own = f"{service}'s own p95 went from {numbers.duration_ms(was)} to {numbers.duration_ms(server)}"
         if change >= FOLLOWS * comparison.change:
-            return f"{own}, as k6's did: it is the service"
+            return "service", f"{own}, as k6's did: it is the service"
         if change < least:
-            return f"{own}, and only k6's rose: it is the network or the load generator"
-        return f"{own}, less than k6's: it is the service in part, and the way to it"
+            return "way", f"{own}, and only k6's rose: it is the network or the load generator"
+        return "both", f"{own}, less than k6's: it is the service in part, and the way to it"
+    own = f"{service}'s own p95 is {numbers.duration_ms(server)}, k6 measured {numbers.duration_ms(client)}"
     if client >= APART * server and client - server >= _WORTH_MS:
-        return f"{own}: most of the time is spent on the way to it (network, proxy, a queue), or in the load generator"
-    return f"{own}: the time is spent in the service"
+        return "way", f"{own}: most of it is spent on the way (network, proxy, a queue) or in the load generator"
+    return "service", f"{own}: the time is spent in the service"

@@ -55,7 +55,9 @@ def _line(result: ObjectiveResult) -> None:
 
 def _basis(result: ObjectiveResult) -> str:
     """What the number rests on."""
-    parts = [numbers.things(result.n, "sample")]
+    parts = [numbers.things(result.n, "point" if result.source else "sample")]
+    if result.source:
+        parts.append(f"Prometheus {result.source}")
     if result.ci:
         parts.append(f"95 % interval {numbers.interval(result.ci, result.unit)}")
     if result.margin is not None:
