@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import detection, gate, ingest, judging, serving
+from bench import detection, gate, ingest, judging, pull, serving
 from bench.make_k6_file import GIB, RESULTS, k6_file
 
 QUICK_BYTES = 200_000_000
@@ -67,6 +67,12 @@ def _gate(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     return asdict(found) | {"bars": found.bars}
 
 
+def _pull(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    found = pull.measure(console, options.results)
+    pull.show(found, console)
+    return asdict(found) | {"bars": found.bars}
+
+
 def _detection(_options: argparse.Namespace, console: Console) -> dict[str, Any]:
     found = detection.measure_folders()
     detection.show(found, console)
@@ -78,6 +84,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace, Console], dict[str, Any]]] =
     "serving": _serving,
     "judging": _judging,
     "gate": _gate,
+    "pull": _pull,
     "detection": _detection,
 }
 

@@ -79,17 +79,18 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
     known = store.record(run.id).pulls
     before = {one.query.id: one for one in known}
     asked = list(queries) if everything else due(known, queries, spans)
-    answers: dict[str, Pull] = {}
+    kept, answers = dict(before), dict[str, Pull]()
     for source, connection in connections.items():
         own = [query for query in asked if query.source == source]
         for batch in _batches(source, own, connection, spans[source], environment, until):
             answers |= {one.query.id: one for one, _ in batch}
-            if new := [answer for answer in batch if _says_more(answer[0], before.get(answer[0].query.id))]:
+            kept |= {one.query.id: one for one, _ in batch if _says_more(one, before.get(one.query.id))}
+            if new := [answer for answer in batch if kept.get(answer[0].query.id) is answer[0]]:
                 store.add_pulls(run.id, new)
             if on_progress:
                 on_progress(len(answers), len(asked))
     failed = [one for one in answers.values() if one.state == "failed"]
-    left = due([*(before | answers).values()], queries, spans)
+    left = due([*kept.values()], queries, spans)
     answered = dict.fromkeys(one.query.source for one in answers.values() if one.state != "failed")
     problems = dict.fromkeys(one.problem for one in failed if one.problem)
     return Asked(len(queries), len(answers), len(failed), len(left), tuple(problems), tuple(answered))
