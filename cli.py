@@ -20,6 +20,7 @@ import typer
 
 import logs
 from api.client import RemoteDesk
+from cli_budget import budget_app
 from cli_gate import gate_app, waive, waivers
 from cli_notify import notify_app, telling_desk
 from cli_options import (
@@ -71,6 +72,7 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(notify_app, name="notify")
 app.add_typer(gate_app, name="gate")
+app.add_typer(budget_app, name="budget")
 app.add_typer(prometheus_app, name="prometheus")
 for command in (waive, waivers):
     app.command()(command)

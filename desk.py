@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 import demo
+from counter import Counter
 from data.address import announce_server
 from data.errors import BadInput, BadRequest, Busy, ConfigError, NotFound, PhasegateError, StoreError
 from data.model import Decision
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from data.model import DecisionKind, RunMeta
     from ingest.service import Ingested, Upload
     from settings import Settings
+    from slo.budget_model import BudgetPull
     from slo.model import ConfigReport, PullAnswer, RunRef
     from slo.telling import Tried
 
@@ -59,6 +61,7 @@ class Desk:
         self.courier = Courier(self._store, self.service.receivers, os.environ)
         self.telemetry = Telemetry()
         self.puller = Puller(self._store, self.service, self.telemetry.pulled)
+        self.counter = Counter(self._store, self.service)
         self.service.decided = lambda decision: self.telemetry.decided(decision.decision)
 
     def close(self) -> None:
@@ -175,6 +178,10 @@ class Desk:
         """
         return probe(self.service.receivers(), os.environ)
 
+    def pull_budgets(self, on_progress: Progress | None = None) -> tuple[BudgetPull, ...]:
+        """Ask Prometheus what the error budgets of slo.yaml do not know yet; see :meth:`counter.Counter.pull`."""
+        return self.counter.pull(on_progress)
+
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Ingest the recorded runs of the demo and put its slo.yaml beside the store, unless one is there."""
         own = self.settings.home / "slo.yaml"
@@ -256,10 +263,12 @@ def opened(settings: Settings) -> Iterator[Desk]:
     desk.service.outbox.written = desk.courier.wake
     desk.courier.start()
     desk.puller.start()
+    desk.counter.start()
     try:
         yield desk
     finally:
         _opened.remove(desk)
+        desk.counter.stop()
         desk.puller.stop()
         desk.courier.stop()
         desk.close()

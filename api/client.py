@@ -13,6 +13,7 @@ import demo
 from data.errors import ServerUnreachable, StoreError, error_of
 from data.facts import pairs_of
 from data.model import Attachment, Decision, Waiver, WaiverRequest
+from slo.budget_model import BudgetPull, BudgetView
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import from_json
 from slo.gate_model import GateDecision
@@ -206,6 +207,14 @@ class RemoteService:
         """What gates decided, newest first."""
         return self._get(tuple[GateDecision, ...], "gates", limit=limit)
 
+    def budgets(self) -> tuple[BudgetView, ...]:
+        """How every error budget of the server's slo.yaml stands, worst first."""
+        return self._get(tuple[BudgetView, ...], "budgets")
+
+    def budget(self, name: str) -> BudgetView:
+        """How an error budget stands, with its course over its window."""
+        return self._get(BudgetView, _path("budgets", name))
+
     def notices(self, limit: int = 50) -> tuple[Notice, ...]:
         """What became of messages about changes: those that wait or failed first."""
         return self._get(tuple[Notice, ...], "notifications", limit=limit)
@@ -289,6 +298,10 @@ class RemoteDesk:
     def notify_test(self) -> tuple[Tried, ...]:
         """Have a test message sent to everyone whom the server's slo.yaml names."""
         return self._connection.ask(tuple[Tried, ...], "POST", "notifications/test")
+
+    def pull_budgets(self, _on_progress: Progress | None = None) -> tuple[BudgetPull, ...]:
+        """Have the server ask for what its error budgets do not know yet."""
+        return self._connection.ask(tuple[BudgetPull, ...], "POST", "budgets/pull")
 
     def load_demo(self, on_progress: Progress | None = None) -> int:
         """Send the recorded runs of the demo; the server judges them by its own slo.yaml."""

@@ -34,6 +34,7 @@ from reports.gitlab import Issue
 from reports.outputs import MEDIA_TYPES, Output, written
 from reports.terminal import plain
 from settings import VERSION
+from slo.budget_model import BudgetPull, BudgetView
 from slo.comparison import CompareView, ServiceHistory
 from slo.documents import to_json
 from slo.gate import awaits_runs
@@ -168,7 +169,7 @@ def create_api(get_desk: GetDesk, token: str | None = None) -> FastAPI:
         redoc_url=None,
         responses=_ERRORS,
     )
-    for questions in (_whole(get_desk), _runs(get_desk), _gates(get_desk), _comparisons(get_desk)):
+    for questions in (_whole(get_desk), _runs(get_desk), _gates(get_desk), _comparisons(get_desk), _budgets(get_desk)):
         api.include_router(questions, prefix="/v1", dependencies=[Depends(_known_parameters)])
     for changes in (_uploads(get_desk), _changes(get_desk), _trials(get_desk)):
         api.include_router(changes, prefix="/v1", dependencies=[Depends(_bearer(token))])
@@ -362,6 +363,21 @@ def _comparisons(get_desk: GetDesk) -> APIRouter:
     return router
 
 
+def _budgets(get_desk: GetDesk) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/budgets", summary="How every error budget stands, worst first")
+    def budgets() -> tuple[BudgetView, ...]:
+        """Without its course over time. By what was counted so far: ``as_of`` says until when."""
+        return get_desk().service.budgets()
+
+    @router.get("/budgets/{name:path}", summary="One error budget, with its course over its window")
+    def budget(name: str) -> BudgetView:
+        return get_desk().service.budget(name)
+
+    return router
+
+
 def _uploads(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
 
@@ -456,6 +472,11 @@ def _changes(get_desk: GetDesk) -> APIRouter:
 
 def _trials(get_desk: GetDesk) -> APIRouter:
     router = APIRouter()
+
+    @router.post("/budgets/pull", summary="Ask Prometheus for what error budgets do not know yet")
+    def pull_budgets() -> tuple[BudgetPull, ...]:
+        """Waits for all of it; ``problem`` says of which budgets the counts are not whole, and why."""
+        return get_desk().pull_budgets()
 
     @router.post("/notifications/test", summary="Send a test message to everyone whom slo.yaml names")
     def notify_test() -> tuple[Tried, ...]:

@@ -103,6 +103,7 @@ notifications = _table(
     next_attempt_at=_time, last_error=sa.String,
 )  # fmt: skip
 told_states = _table("told_states", subject=sa.String, state=sa.String, at=_time)
+budget_buckets = _table("budget_buckets", digest=sa.String, until_s=sa.BigInteger, good=sa.Double, total=sa.Double)
 slo_configs = _table("slo_configs", digest=sa.String, source=sa.String, seen_at=_time, document=sa.String)
 
 began = sa.func.least(runs.c.started_at, runs.c.received_at)  # passes over what is NULL

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from data import attachments, blocks, catalog, figures, gates, newest, notices, pulled
+from data import attachments, blocks, budgets, catalog, figures, gates, newest, notices, pulled
 from data.address import server_url, withdraw_server
 from data.errors import BadRequest, NoSpace, NotFound, PhasegateError, StoreError, StoreLocked
 from data.migrate import migrate
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from data.budgets import Buckets
     from data.catalog import (
         RunFilter,
         StoredAssessment,
@@ -373,6 +374,23 @@ class Store:
         """Messages, those that wait or failed first."""
         with self._read() as connection:
             return notices.list_notices(connection, limit)
+
+    # -- error budgets ------------------------------------------------------------------------------------------
+
+    def buckets(self, digest: str, after_s: int) -> Buckets:
+        """What was counted for a pair of queries, in the buckets that end after a time."""
+        with self._read() as connection:
+            return budgets.read_buckets(connection, digest, after_s)
+
+    def keep_buckets(self, digest: str, found: Buckets) -> None:
+        """Make these all that was counted in their times, all or none of them."""
+        with self._write() as connection:
+            budgets.replace_buckets(connection, digest, found)
+
+    def drop_buckets(self, digest: str | None, until_s: int) -> int:
+        """Remove what was counted until a time, for a pair of queries or for all; how many buckets."""
+        with self._write() as connection:
+            return budgets.drop_buckets(connection, digest, until_s)
 
     # -- who watches it -----------------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ STYLES: Final[dict[str | None, str]] = {
     "no_baseline": "dim", "not_comparable": "dim", "new": "dim", "gone": "yellow",
     "waived": "yellow", "overridden": "bold yellow", "unknown": "magenta",
     "shifted": "bold red", "drifting": "bold yellow", "flaky": "bold yellow",
-    "unsettled": "bold yellow", "steady": "dim", None: "dim",
+    "unsettled": "bold yellow", "steady": "dim", "ok": "bold blue", "burning": "bold yellow", "exhausted": "bold red",
+    None: "dim",
 }  # fmt: skip
 GLYPHS: Final[dict[str | None, str]] = {
     "pass": "✓", "warn": "!", "fail": "✕", "inconclusive": "?", "no_data": "–",
@@ -42,7 +43,8 @@ GLYPHS: Final[dict[str | None, str]] = {
     "regressed": "✕", "suspected": "!", "improved": "✓", "unchanged": "=",
     "no_baseline": "–", "not_comparable": "–", "new": "i", "gone": "!",
     "waived": "!", "overridden": "!", "unknown": "?",
-    "shifted": "✕", "drifting": "!", "flaky": "!", "unsettled": "!", "steady": "=", None: "–",
+    "shifted": "✕", "drifting": "!", "flaky": "!", "unsettled": "!", "steady": "=",
+    "ok": "✓", "burning": "!", "exhausted": "✕", None: "–",
 }  # fmt: skip
 """By state; ``None`` is a state that nothing was asked for."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from data.errors import ConfigError, NotFound
+from slo.budget_config import read_budgets
 from slo.notify_config import read_receivers
 from slo.phases import read_phases
 from slo.plan import Baseline, BaselinePhase, Config, Objective, Phase, Regression, ServiceInfo
@@ -38,7 +39,7 @@ __all__ = [
 
 _COIN_FLIP = 0.5
 _URL = re.compile(r"https?://\S+")
-_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s", "prometheus", "source")
+_ADDED = ("relative", "targets", "warns", "score", "runs", "max_age_s", "prometheus", "source", "budget", "budgets")
 """What a slo.yaml could not always say: where it does not, its digest is the one that it always had."""
 
 
@@ -107,7 +108,7 @@ def _digest(config: Config) -> str:
 
 
 def _config(r: Reader, root: Node) -> Config | None:
-    sections = ("services", "baseline", "regression", "prometheus", "notify")
+    sections = ("services", "baseline", "regression", "prometheus", "budgets", "notify")
     top = r.table(root, "slo.yaml", required=("version", "phases"), optional=sections)
     if top is None:
         return None
@@ -125,6 +126,7 @@ def _config(r: Reader, root: Node) -> Config | None:
         phases=phases,
         digest="",
         source=r.source.name,
+        budgets=optional(top, "budgets", partial(read_budgets, r, services, sources)) or (),
         prometheus=sources,
         notify=optional(top, "notify", partial(read_receivers, r, services, phases)) or (),
     )

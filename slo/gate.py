@@ -1,6 +1,7 @@
 """May a version enter a phase? What a gate rests on, and what that adds up to: the same evidence, the same answer.
 
-A phase is entered when the phases before it are passed, every entry criterion holds, the newest run of the version that
+A phase is entered when the phases before it are passed, every entry criterion holds, enough is left of the error
+budgets, the newest run of the version that
 speaks for each service can be believed and meets its objectives, and enough of them are met. Nothing that is missing is
 taken for met, and what is proven to be missed outranks what cannot be told.
 """
@@ -14,6 +15,7 @@ from data.model import Waiver
 from slo.findings import concerns
 from slo.gate_checks import (
     aged,
+    budgets,
     covered_enough,
     earlier,
     entries,
@@ -49,6 +51,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
     asked = [check for check in every if check.state != "waived"]
     coverage = sum(c.state in {"met", "at_risk"} for c in asked) / len(asked) if asked else 0.0
     checks = [*earlier(evidence, phase), *entries(evidence, phase), *kinds(evidence, phase), *aged(evidence, phase)]
+    checks += budgets(evidence, phase)
     checks += [*(_waived(check, evidence.waivers) for check in measured(evidence)), *every]
     limits = [*covered_enough(asked, phase), *scored(asked, phase)]
     checks += [*limits, *regressions(evidence)]
@@ -63,7 +66,7 @@ def decide_gate(evidence: GateEvidence, phase: Phase, gate_id: str, rule_version
         if c.state in {"missed", "at_risk", "waived"} and not (c.kind == "objective" and c.state in counted)
     ]
     decision: VerdictState = "pass"
-    told = [c for c in checks if c.kind in {"phase", "entry", "kind", "coverage", "score"}] or checks
+    told = [c for c in checks if c.kind in {"phase", "entry", "kind", "budget", "coverage", "score"}] or checks
     if missed:
         decision, told = "fail", [*missed, *unknown]
     elif unknown:

@@ -13,6 +13,7 @@ from slo.criterion import Answer
 from slo.findings import concerns, state_of
 from slo.gate_model import (
     WORST_FIRST,
+    BudgetSeen,
     CheckState,
     GateCheck,
     GateEvidence,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from slo.criterion import Criterion
     from slo.model import Comparison, ObjectiveResult, RunRef
     from slo.plan import Objective, Phase
+    from slo.target import Target
 
 _PASSED: dict[VerdictState, str] = {
     "pass": "is passed", "warn": "is passed, with a warning", "fail": "is not passed", "inconclusive": "cannot be told",
@@ -134,6 +136,39 @@ def aged(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
                 f"is from {of}; asked: not older than {numbers.lapse(timedelta(seconds=phase.max_age_s or 0))}",
                 verdict.run.service, runs=(verdict.run.id,), next_step="run the test again",
             )  # fmt: skip
+
+
+def budgets(evidence: GateEvidence, phase: Phase) -> Iterator[GateCheck]:
+    """Enough is left of each error budget.
+
+    Not known is a service that has none, where none is of all services.
+    """
+    if phase.budget is None:
+        return
+    covered = {seen.service for seen in evidence.budgets}
+    for service in services_of(phase):
+        if not covered & {service, None}:
+            yield GateCheck(
+                "budget", "error budget", "unknown", f"is not known: slo.yaml has none; asked: {phase.budget.text}",
+                service, next_step="add one to `budgets` of slo.yaml, or leave out `budget` of the phase",
+            )  # fmt: skip
+    for seen in evidence.budgets:
+        state = _budget_state(seen, phase.budget)
+        asked = phase.budget.bound
+        reason = f"is not known: {seen.reason}" if state == "unknown" else f"{seen.reason}; asked: {asked} left"
+        step = "" if state == "met" else seen.remedy or f"look at it: `phasegate budget show {shlex.quote(seen.name)}`"
+        yield GateCheck("budget", f"error budget {seen.name}", state, reason, seen.service, next_step=step)
+
+
+def _budget_state(seen: BudgetSeen, asked: Target) -> CheckState:
+    """At risk where it burns; unknown where it depends on events of which it is not known whether they were good."""
+    if seen.state == "unknown" or seen.left is None or seen.left_at_least is None:
+        return "unknown"
+    if seen.state == "exhausted" or not asked.holds(seen.left):
+        return "missed"
+    if not asked.holds(seen.left_at_least):
+        return "unknown"
+    return "at_risk" if seen.state == "burning" else "met"
 
 
 def measured(evidence: GateEvidence) -> Iterator[GateCheck]:

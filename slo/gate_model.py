@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Literal
 
 from data.model import Override, Waiver
+from slo.budget_model import BudgetState
 from slo.model import Verdict, VerdictState
 
 CheckKind = Literal[
-    "phase", "entry", "kind", "age", "run", "measurement", "objective", "coverage", "score", "regression"
+    "phase", "entry", "kind", "age", "budget", "run", "measurement", "objective", "coverage", "score", "regression"
 ]
 CheckState = Literal["met", "at_risk", "missed", "unknown", "waived"]
 
@@ -64,14 +65,27 @@ class GateQuestion:
 
 
 @dataclass(frozen=True)
+class BudgetSeen:
+    """An error budget as it stood when a gate was asked; ``left`` and ``left_at_least`` are shares of it."""
+
+    name: str
+    service: str | None
+    state: BudgetState
+    left: float | None
+    left_at_least: float | None
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class GateEvidence:
     """All that a decision rests on: the verdicts of the newest runs, and the decisions about the phases before.
 
     ``runs`` maps a service (empty: the whole system) to the places in ``verdicts`` of those that speak for it: the
     newest of each test and kind that calls it. ``waivers`` are those that hold for this phase and version, ``stale``
     the runs that were older than the phase allows when it was asked, ``checks`` how many of k6's checks passed, and how
-    many there were, by service. It is kept with the decision, and gives it again
-    with slo.yaml (``config_digest``).
+    many there were, by service, ``budgets`` the error budgets that the phase asks about. It is kept with the decision,
+    and gives it again with slo.yaml (``config_digest``).
     """
 
     question: GateQuestion
@@ -82,6 +96,7 @@ class GateEvidence:
     waivers: tuple[Waiver, ...] = ()
     stale: tuple[str, ...] = ()
     checks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    budgets: tuple[BudgetSeen, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from slo.documents import from_json, to_json
 from slo.evidence import Evidence
 from slo.gate import decide_gate
 from slo.gate_checks import services_of
-from slo.gate_model import GateDecision, GateEvidence, GateQuestion
+from slo.gate_model import BudgetSeen, GateDecision, GateEvidence, GateQuestion
 from slo.kinds import kinds_of
 from slo.model import RULE_VERSION
 from slo.overview import tested
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from data.model import Run
     from data.store import Store
+    from slo.budgeting import Budgets
     from slo.config import Config, Phase
     from slo.judging import Judging
     from slo.model import RunRef, Verdict
@@ -60,9 +61,10 @@ class _Asked:
 class Gates:
     """The gates of one store. Safe to ask from several threads: the same evidence is the same decision, kept once."""
 
-    def __init__(self, store: Store, judging: Judging, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, judging: Judging, budgets: Budgets, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._judging = judging
+        self._budgets = budgets
         self._clock = clock
 
     def decide(self, question: GateQuestion, config: Config, text: str) -> GateDecision:
@@ -196,8 +198,10 @@ class Gates:
         verdicts, speaking = self._speaking(phase, asked)
         waivers = tuple(one for one in asked.waivers if one.phase in {None, phase.id})
         stale = self._stale(phase, verdicts)
-        checks = self._checks(verdicts, speaking)
-        evidence = GateEvidence(question, asked.config.digest, verdicts, speaking, earlier, waivers, stale, checks)
+        evidence = GateEvidence(
+            question, asked.config.digest, verdicts, speaking, earlier, waivers, stale,
+            self._checks(verdicts, speaking), self._seen(phase, asked.config),
+        )  # fmt: skip
         decision = decide_gate(evidence, phase, _id_of(evidence), RULE_VERSION)
         known[phase.id] = self._keep(decision, evidence, asked)
         return known[phase.id]
@@ -239,6 +243,17 @@ class Gates:
             ]
             found[service] = sum(one.nonzero for one in own), sum(one.n for one in own)
         return found
+
+    def _seen(self, phase: Phase, config: Config) -> tuple[BudgetSeen, ...]:
+        """The error budgets of the services that the phase asks about, and those of no service, if it asks for any."""
+        if phase.budget is None:
+            return ()
+        about = {*services_of(phase), None}
+        return tuple(
+            BudgetSeen(one.name, one.service, one.state, one.left, one.left_at_least, one.reason, one.remedy)
+            for one in self._budgets.all(config)
+            if one.service in about
+        )
 
     def _stale(self, phase: Phase, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         """The runs that ended longer ago than the phase allows; one of which that is not known is among them."""

@@ -57,7 +57,18 @@ def _phase(
         node,
         "a phase",
         required=("id", "objectives"),
-        optional=("title", "after", "entry", "runs", "max_age", "coverage", "score", "rollback", "verification"),
+        optional=(
+            "title",
+            "after",
+            "entry",
+            "runs",
+            "max_age",
+            "coverage",
+            "score",
+            "budget",
+            "rollback",
+            "verification",
+        ),
     )
     if fields is None:
         return None
@@ -74,6 +85,7 @@ def _phase(
         entry=tuple(criterion for criterion, _ in entry),
         coverage=optional(fields, "coverage", r.expression(Target.parse_coverage)),
         score=optional(fields, "score", partial(_score, r)),
+        budget=optional(fields, "budget", r.expression(Target.parse_budget)),
         rollback=optional(fields, "rollback", r.text),
         verification=tuple(step for step, _ in verification),
         runs=optional(fields, "runs", partial(_kinds, r, services)) or (),

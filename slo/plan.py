@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from data.errors import NotFound
 from data.sources import Connection
 from slo.alternatives import Alternatives
+from slo.budget_model import Budget
 from slo.criterion import Criterion
 from slo.kinds import RunKind
 from slo.selector import Selector
@@ -137,7 +138,8 @@ class Phase:
 
     ``coverage`` is the share of the objectives that has to be met, ``score`` what they have to come to by weight
     (``None``: no such rule). ``runs`` are kinds of run that have to be there; none that counts is older than
-    ``max_age_s`` (``None``: whatever its age).
+    ``max_age_s`` (``None``: whatever its age). ``budget`` is the share of its services' error budgets that has to be
+    left (``None``: no such rule).
     """
 
     id: str
@@ -151,6 +153,7 @@ class Phase:
     runs: tuple[RunKind, ...] = ()
     max_age_s: float | None = None
     score: ScoreRule | None = None
+    budget: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ class Config:
     digest: str
     source: str
     notify: tuple[Receiver, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     prometheus: Mapping[str, MetricsSource] = field(default_factory=dict)
 
     def phase(self, phase_id: str) -> Phase:

@@ -49,6 +49,8 @@ def left_open(phases: Sequence[Phase], sources: Collection[str]) -> list[str]:
     notes = []
     if any(phase.entry or phase.after or phase.coverage or phase.runs or phase.max_age_s for phase in phases):
         notes.append("entry criteria, `after`, `runs` and coverage are for `phasegate gate`: one run does not tell")
+    if any(phase.budget for phase in phases):
+        notes.append("`budget` is for `phasegate gate`: error budgets are of weeks, not of one run")
     if any(phase.score for phase in phases):
         notes.append("the score is for `phasegate gate`: here every objective counts by itself")
     if not sources and any(objective.promql for phase in phases for objective in phase.objectives):

@@ -12,6 +12,7 @@ from data.catalog import RunFilter
 from data.errors import BadRequest, ConfigError, NotFound
 from slo import overview, views
 from slo.baseline import test_of
+from slo.budgeting import Budgets
 from slo.compare_view import compare_view
 from slo.config import parse_config, read_text
 from slo.evidence import Evidence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from data.model import Attachment, Decision, Run, Waiver, WaiverRequest
     from data.store import Store
+    from slo.budget_model import BudgetView
     from slo.comparison import CompareView, ServiceHistory
     from slo.config import Config, Phase
     from slo.exported import Exported
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from slo.queries import Questions
     from slo.telling import Notice
 
-_NOT_WAIVED = {"coverage", "score", "entry", "phase", "kind", "age"}
+_NOT_WAIVED = {"coverage", "score", "entry", "phase", "kind", "age", "budget"}
 _SLIP = 0.85  # of two names that are alike so much, one is misspelt
 HISTORY = 20
 """Runs of a service that the overview looks back on."""
@@ -119,7 +121,8 @@ class Service:
         self._store = store
         self._config = config
         self._judging = Judging(store, clock)
-        self._gates = Gates(store, self._judging, clock)
+        self._budgets = Budgets(store, clock)
+        self._gates = Gates(store, self._judging, self._budgets, clock)
         self._exporter = Exporter(store, config.load)
         self.outbox = Notices(store, self._judging, clock, public_url)
         self.decided: Callable[[GateDecision], None] = lambda _decision: None
@@ -330,10 +333,30 @@ class Service:
         self.decided(decision)
         return decision
 
+    def budgets(self) -> tuple[BudgetView, ...]:
+        """How every error budget of slo.yaml stands, worst first, without its course over time."""
+        return self._budgets.all(self._config.load())
+
+    def budget(self, name: str) -> BudgetView:
+        """How an error budget stands, with its course over its window.
+
+        Raises:
+            NotFound: there is no slo.yaml, or it has no such budget.
+        """
+        return self._budgets.one(name, self._config.require())
+
     def tell(self, run_id: str, phase: str) -> None:
         """Leave word in the outbox of what an upload, which was judged by a phase, has changed."""
         config, text = self._config.in_force()
         self.outbox.after_upload(run_id, phase, config, text)
+
+    def config(self) -> Config | None:
+        """The slo.yaml in force; ``None`` where there is none.
+
+        Raises:
+            ConfigError: it is wrong.
+        """
+        return self._config.load()
 
     def receivers(self) -> tuple[Receiver, ...]:
         """Who is told of changes, by the slo.yaml in force."""

@@ -114,17 +114,21 @@ class Target:
     @classmethod
     def parse_coverage(cls, text: str) -> Target:
         """Read ``>= 85%``: the share of a phase's objectives that has to be met; raises `TargetError`."""
-        target = cls("coverage", None, *_bound(text, 0))
+        return cls._at_least("coverage", text, "write `>= 85%`: at least this share of the objectives is met")
+
+    @classmethod
+    def parse_budget(cls, text: str) -> Target:
+        """Read ``> 20%``: the share of error budgets that has to be left; raises `TargetError`."""
+        return cls._at_least("budget", text, "write `> 20%`: more than this share of each error budget is left")
+
+    @classmethod
+    def _at_least(cls, what: str, text: str, help: str) -> Target:
+        target = cls(what, None, *_bound(text, 0))
         if not target.lower or target.unit != "ratio" or target.threshold > 1 or target.relative:
-            raise TargetError(
-                "bad-coverage",
-                f"{quoted(target.text)} is not a coverage",
-                (0, len(text)),
-                help="write `>= 85%`: at least this share of the objectives is met",
-            )
+            raise TargetError(f"bad-{what}", f"{quoted(target.text)} is not a {what}", (0, len(text)), help=help)
         if target.holds(0.0):
             message, help = f"{quoted(target.text)} would always pass", "ask for more than 0%, or leave it out"
-            raise TargetError("bad-coverage", message, (0, len(text)), help=help)
+            raise TargetError(f"bad-{what}", message, (0, len(text)), help=help)
         return target
 
     def against(self, baseline: float, unit: Unit | None = None) -> Target:

@@ -21,6 +21,9 @@ from tests.running import stop
 USER, PASSWORD = "phasegate", "secret"
 _HASHED = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"  # bcrypt of PASSWORD, as cheap as it can be
 _START_S = 60
+_FOREVER = "100y"
+_LARGE = "--max-block-duration=720h"
+"""Blocks of two hours, which take their time to write and to open, are needed only where old ones are thrown away."""
 
 Json = dict[str, Any]
 Samples = Iterable[tuple[float, float | str]]
@@ -76,7 +79,7 @@ def prometheus(
     config: Json | str = "",
     *options: str,
     history: str = "",
-    retention: str = "100y",
+    retention: str = _FOREVER,
     password: bool = False,
     tls: bool = False,
 ) -> Iterator[Prometheus]:
@@ -89,7 +92,7 @@ def prometheus(
     folder.mkdir(parents=True, exist_ok=True)
     data, log, port = folder / "data", folder / "prometheus.log", free_port()
     if history:
-        backfill(data, history)
+        backfill(data, history, *([_LARGE] if retention == _FOREVER else []))
     certificate = make_certificate(folder) if tls else None
     command = [
         "prometheus",
@@ -146,11 +149,11 @@ def make_certificate(folder: Path) -> Path:
     return file
 
 
-def backfill(data: Path, history: str) -> None:
+def backfill(data: Path, history: str, *options: str) -> None:
     """Make blocks of OpenMetrics text in the data folder of a Prometheus that does not run."""
     data.mkdir(parents=True, exist_ok=True)
     file = _written(data.with_suffix(".openmetrics"), history)
-    command: list[str | Path] = ["promtool", "tsdb", "create-blocks-from", "openmetrics", file, data]
+    command: list[str | Path] = ["promtool", "tsdb", "create-blocks-from", "openmetrics", *options, file, data]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

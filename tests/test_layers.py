@@ -23,18 +23,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"data", "settings", "slo"},
     # Has the sources asked about what is stored, and judged again what has an answer now.
     "puller": {"data", "ingest.pull", "slo"},
-    "desk": {"data", "demo", "ingest", "notify", "puller", "settings", "slo", "telemetry"},
+    "counter": {"data", "ingest.budgets", "ingest.prometheus", "slo"},
+    "desk": {"counter", "data", "demo", "ingest", "notify", "puller", "settings", "slo", "telemetry"},
     "api": {"demo", "desk", "logs", "reports", "settings", "slo", "telemetry", *VALUES},
     "pages": {"desk", "reports", "settings", "slo", *VALUES},
     "cli_options": {"api.client", "desk", "reports", "settings", "slo", *VALUES},
     "cli_runs": {"cli_options", "reports", "slo", *VALUES},
     "cli_notify": {"cli_options", "desk", "notify", "reports", "settings", "slo", *VALUES},
     "cli_gate": {"cli_notify", "cli_options", "reports", "slo", *VALUES},
+    "cli_budget": {"cli_options", "reports", "slo", *VALUES},
     "cli_prometheus": {"cli_options", "reports", "slo", *VALUES},
     "cli_slo": {"cli_options", "notify", "reports", "settings", "slo", *VALUES},
     # `serve` leaves the server's address in the store, for whoever meets it locked.
     "cli": {
         "api.client",
+        "cli_budget",
         "cli_gate",
         "cli_notify",
         "cli_options",

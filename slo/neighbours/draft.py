@@ -30,7 +30,8 @@ class Imported:
 class Draft:
     """One phase of a slo.yaml. ``extra`` are further keys of the phase, as ``after`` or ``coverage``.
 
-    ``baseline_runs``: how many runs make a baseline, where that is said.
+    ``baseline_runs``: how many runs make a baseline, where that is said. ``budgets`` are error budgets, and
+    ``prometheus`` who counts for them.
     """
 
     phase: str
@@ -39,6 +40,8 @@ class Draft:
     services: Sequence[str] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
     baseline_runs: int | None = None
+    budgets: Sequence[Entry] = ()
+    prometheus: Mapping[str, Entry] = field(default_factory=dict)
 
 
 def written(draft: Draft, heading: str, notes: Sequence[str] = ()) -> Imported:
@@ -57,6 +60,10 @@ def written(draft: Draft, heading: str, notes: Sequence[str] = ()) -> Imported:
         tree["services"] = dict.fromkeys(draft.services)
     if draft.baseline_runs is not None:
         tree["baseline"] = {"runs": draft.baseline_runs}
+    if draft.prometheus:
+        tree["prometheus"] = {name: _on_one_line(entry) for name, entry in draft.prometheus.items()}
+    if draft.budgets:
+        tree["budgets"] = list(draft.budgets)
     tree["phases"] = [phase]
     yaml = YAML()
     yaml.width = 1 << 16  # an objective stays on its line, however long its query

@@ -20,6 +20,7 @@ from data.errors import UnreadableArtefact
 from slo.neighbours.draft import Draft, Imported, written
 from slo.neighbours.joined import Asked, joined
 from slo.neighbours.k6 import bound, plain
+from slo.neighbours.openslo_budgets import ADDRESS, SOURCE, budget_of
 from slo.neighbours.openslo_objects import (
     ALERTS,
     KINDS,
@@ -95,7 +96,8 @@ def import_openslo(files: Sequence[Source], phase: str = "1", service: str | Non
     named = {kind: by_name(objects, kind) for kind in KINDS}
     sources = {name: optional(one.spec, "type", one.r.name) or "" for name, one in named["DataSource"].items()}
     known = Known(named["SLI"], sources, notes)
-    asked = [one for slo in named["SLO"].values() for one in _of_slo(slo, known, service)]
+    budgets: list[Entry] = []
+    asked = [one for slo in named["SLO"].values() for one in _of_slo(slo, known, service, budgets)]
     for reader in readers:
         if reader.problems:
             raise InvalidConfig(reader.source, dict.fromkeys(reader.problems))  # an SLI may be read more than once
@@ -110,11 +112,21 @@ def import_openslo(files: Sequence[Source], phase: str = "1", service: str | Non
         )
     objectives, merged = joined(asked)
     services = {str(entry["service"]) for entry in objectives if "service" in entry} | named["Service"].keys()
-    draft = Draft(phase, objectives, services=sorted(services))
+    draft = Draft(phase, objectives, services=sorted(services), budgets=budgets, prometheus=_sources(budgets, notes))
     return written(draft, f"Taken over from OpenSLO in {quoted(names)}.", (*merged, *notes.told(), *_ALWAYS))
 
 
-def _of_slo(slo: Object, known: Known, service: str | None) -> Iterator[Asked]:
+def _sources(budgets: Sequence[Entry], notes: Notes) -> dict[str, Entry]:
+    """Who counts for the budgets, if there are any."""
+    if not budgets:
+        return {}
+    told = "its address is made up, as connections are not taken over: write where yours is"
+    notes.add(f"prometheus {quoted(SOURCE)}", told)
+    return {SOURCE: {"url": ADDRESS}}
+
+
+def _of_slo(slo: Object, known: Known, service: str | None, budgets: list[Entry]) -> Iterator[Asked]:
+    """Its objectives; those that are of events over days are budgets besides."""
     r = slo.r
     named = optional(slo.spec, "service", r.name) or service
     method = optional(slo.spec, "budgetingMethod", r.name)
@@ -136,8 +148,25 @@ def _of_slo(slo: Object, known: Known, service: str | None) -> Iterator[Asked]:
             continue
         if found:
             entry, target = found
+            if budget := _budget(asking, known, said, several=len(nodes or ()) > 1):
+                budgets.append(budget | ({"service": named} if named else {}))
             yield Asked(({"service": named} if named else {}) | entry, target, said)
     _note_the_rest(slo, named, known.notes)
+
+
+def _budget(asking: _Asking, known: Known, said: str, *, several: bool) -> Entry | None:
+    """The error budget of an objective, all but its service, if slo.yaml has such a one."""
+    sli, share = _sli_of(asking, known), _share(asking)
+    if sli is None or share is None or "ratioMetric" not in sli.spec:
+        return None
+    try:
+        found = budget_of(asking.slo, sli, share, known, said)
+    except LeftOut as left_out:
+        known.notes.add(said, f"has no budget in `budgets`, because {left_out}")
+        return None
+    shown = optional(asking.fields, "displayName", asking.slo.r.name) or str(share)
+    name = f"{asking.slo.name} {shown}" if several else asking.slo.name
+    return {"name": name} | found if found else None
 
 
 def _note_the_rest(slo: Object, service: str | None, notes: Notes) -> None:
@@ -146,7 +175,7 @@ def _note_the_rest(slo: Object, service: str | None, notes: Notes) -> None:
     if "budgetingMethod" not in slo.spec:
         notes.add(slo.label, "has no budgetingMethod; taken for Occurrences")
     if "timeWindow" in slo.spec:
-        notes.add(slo.label, "its time window is not taken over, because a run is judged over its own time")
+        notes.add(slo.label, "its time window is none of its objective, because a run is judged over its own time")
     if "alertPolicies" in slo.spec:
         notes.add(slo.label, "alerts are not taken over")
 

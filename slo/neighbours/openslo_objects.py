@@ -191,7 +191,12 @@ def _raw(sli: Object, ratio: Fields, known: Known, label: str) -> Indicator | No
     return Indicator(query if kind == "success" else f"1 - {_bracketed(query)}", is_share=True)
 
 
-def _query(sli: Object, node: Node, known: Known, label: str) -> str | None:
+def query_of(sli: Object, node: Node, known: Known, window: str) -> str | None:
+    """The PromQL of a metric, over ``window`` where it leaves its range open; ``None`` after a problem was noted.
+
+    Raises:
+        LeftOut: its source is not Prometheus.
+    """
     r, what = sli.r, f"a metric of {sli.title}"
     metric = fields_of(r, node, what)
     if "metricSource" not in metric:
@@ -210,9 +215,14 @@ def _query(sli: Object, node: Node, known: Known, label: str) -> str | None:
     if key is None:
         raise LeftOut(f"its metricSource has no `{_QUERIES[0]}`")
     query = optional(spec, key, r.text)
-    if query and _WINDOW.search(query):
+    return _WINDOW.sub(window, query) if query else None
+
+
+def _query(sli: Object, node: Node, known: Known, label: str) -> str | None:
+    query = query_of(sli, node, known, _RANGE)
+    if query != query_of(sli, node, known, "$window"):
         known.notes.add(label, f"`{{{{.window}}}}` in its queries became `{_RANGE}`")
-    return _WINDOW.sub(_RANGE, query) if query else None
+    return query
 
 
 def _bracketed(query: str) -> str:

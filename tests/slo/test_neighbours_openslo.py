@@ -73,7 +73,7 @@ def test_files_that_refer_to_each_other_become_one_phase() -> None:
         "SLO `web-availability`: its queries count since each process started",
         "SLO `wifi`: `{{.window}}` in its queries became `5m`",
         "SLO `annotator`, AlertPolicy `lagging`: alerts are not taken over",
-        "SLO `web-availability`, SLO `wifi`, SLO `annotator`, SLO `login`: its time window is not taken over",
+        "SLO `web-availability`, SLO `wifi`, SLO `annotator`, SLO `login`: its time window is none of its objective",
     ):
         assert any(note.startswith(told) for note in found.notes), told
     assert sum("OpenSLO knows no run, phase or baseline" in note for note in found.notes) == 1
@@ -180,6 +180,71 @@ def test_a_number_below_zero_never_becomes_a_change() -> None:
         return
     assert [one.target.threshold for one in config(found).phases[0].objectives] == [-5]
     assert "> -5" not in found.text
+
+
+ROLLING = "timeWindow: [{duration: 4w, isRolling: true}]"
+
+
+def ratio(good: str, total: str = "sum(rate(http_requests_total[{{.window}}]))", part: str = "good") -> str:
+    told = {key: PROMETHEUS.format(f"'{query}'") for key, query in ((part, good), ("total", total))}
+    return f"{{ratioMetric: {{counter: true, {part}: {told[part]}, total: {told['total']}}}}}"
+
+
+def test_a_share_of_events_over_a_rolling_window_is_a_budget_besides() -> None:
+    good = 'sum(rate(http_requests_total{code!~"5.."}[{{.window}}]))'
+    found = imported(slo("{target: 0.995}", ratio(good), more=ROLLING))
+    (one,) = config(found).budgets
+    assert (one.name, one.service, one.objective, one.window_s) == ("checkout", "shop", 0.995, 28 * 86_400)
+    assert one.query.good == 'sum(rate(http_requests_total{code!~"5.."}[$window]))'
+    assert (one.query.bad, one.query.total) == (None, "sum(rate(http_requests_total[$window]))")
+    assert asked(found)[0][2] == "last >= 99.5%", "the objective stays"
+    assert any("its address is made up" in note for note in found.notes)
+    assert list(config(found).prometheus) == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("query", "became"),
+    [
+        ("sum(increase(errors[1h]))", "sum(increase(errors[$window]))"),
+        ("errors", "sum(increase(errors[$window]))"),
+        ('sum(errors{a="b"})', 'sum(increase(errors{a="b"}[$window]))'),
+    ],
+)
+def test_a_query_of_a_budget_counts_over_its_buckets(query: str, became: str) -> None:
+    (one,) = config(imported(slo(sli=ratio(query, part="bad"), more=ROLLING))).budgets
+    assert (one.query.bad, one.query.good) == (became, None)
+
+
+def test_several_objectives_are_several_budgets() -> None:
+    both = "{target: 0.99}, {displayName: Internal, target: 0.995}"
+    found = imported(slo(both, ratio("sum(increase(a[1h]))"), more=ROLLING))
+    assert [(one.name, one.objective) for one in config(found).budgets] == [
+        ("checkout 0.99", 0.99),
+        ("checkout Internal", 0.995),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (slo(sli=ratio("errors")), "it has no time window"),
+        (slo(sli=ratio("errors"), more="timeWindow: [{duration: 28d}]"), "does not roll"),
+        (slo(sli=ratio("errors"), more=ROLLING.replace("4w", "1Q")), "of 1Q is not one of whole days"),
+        (slo(sli=ratio("errors"), more=ROLLING.replace("4w", "36h")), "of 36h is not one of whole days"),
+        (slo("{target: 0}", ratio("errors"), more=ROLLING), "a target of 0 is always met"),
+        (slo(sli=ratio("rate(a[5m]) + rate(b[1h])"), more=ROLLING), "over which time `good` counts"),
+        (slo(sli=ratio("a + b"), more=ROLLING), "over which time `good` counts"),
+        (slo(sli=ratio("avg_over_time(a[5m])"), more=ROLLING), "over which time `good` counts"),
+        (slo("{target: 0.9, timeSliceWindow: 1m}", ratio("a"), "RatioTimeslices", ROLLING), "counts time slices"),
+        (slo(sli=f"{{ratioMetric: {{rawType: success, raw: {PROMETHEUS.format('a')}}}}}", more=ROLLING), "`raw` share"),
+    ],
+)
+def test_what_is_no_budget_is_told_and_stays_an_objective(text: str, why: str) -> None:
+    found = imported(text)
+    assert config(found).budgets == ()
+    assert "prometheus" not in found.text.replace("Prometheus", "")
+    assert any("has no budget in `budgets`" in note and why in note for note in found.notes), found.notes
+    assert len(asked(found)) == 1
 
 
 ALIASES = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 30))])
