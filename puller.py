@@ -6,9 +6,11 @@ and what was not answered is asked again, ever more seldom, for a day.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from data.catalog import RunFilter
-from data.errors import BadRequest, NotFound, PhasegateError
+from data.errors import BadRequest, Busy, NotFound, PhasegateError, StoreError
 from ingest.pull import pull
 from slo.model import PullAnswer
 from slo.reader import suggestion
@@ -75,17 +77,31 @@ class Puller:
         """
         found = self._service.questions(run_id)
         _check(found, source)
-        until = monotonic() + limit_s if limit_s is not None else None
+        until = math.inf if limit_s is None else monotonic() + limit_s
         connections = {name: one for name, one in found.connections.items() if source in {None, name}}
-        with self._turn:
+        with self._my_turn(limit_s):
             asked = pull(
                 self._store, found.run, [query for query in found.queries if query.source in connections], connections,
                 found.spans, self._environment, everything=everything, on_progress=on_progress,
-                until=lambda: self._stopped.is_set() or (until is not None and monotonic() > until),
+                until=lambda: self._stopped.is_set() or monotonic() > until,
             )  # fmt: skip
         for name in asked.answered:
             self._answered(name, datetime.now(UTC))
         return PullAnswer(run_ref(found.run), asked.questions, asked.asked, asked.failed, asked.open, asked.problems)
+
+    @contextmanager
+    def _my_turn(self, limit_s: float | None) -> Iterator[None]:
+        """Wait while somebody else asks, for no longer than the limit.
+
+        Raises:
+            Busy: it took longer.
+        """
+        if not self._turn.acquire(timeout=-1 if limit_s is None else limit_s):
+            raise Busy("it is being asked about another run", help="ask again later")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def after_upload(self, run_id: str, source: str | None) -> tuple[str, ...]:
         """Ask about a run that was just stored, within ``UPLOAD_LIMIT_S``; notes of what is not answered.
@@ -147,6 +163,10 @@ class Puller:
                 asked = self.pull(run.id)
             except (BadRequest, NotFound):  # a summary alone has no time; or it was deleted meanwhile
                 self._done.add(key)
+                continue
+            except StoreError as error:  # its block is damaged: the others are not
+                _log.warning("prometheus not asked", run=run.id, reason=error.message)
+                self._waiting[run.id] = monotonic() + _LONGEST_WAIT_S, _LONGEST_WAIT_S
                 continue
             if asked.asked > asked.failed:
                 self._judge(run.id, run.meta.phase)

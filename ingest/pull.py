@@ -6,7 +6,7 @@ Asked again, only what was not answered is asked. A source that is away is asked
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BATCH = 25
 """Questions whose answers are stored at once: what an interruption costs."""
+BATCH_POINTS = 1_000_000
+"""Beyond so many points a batch is stored before it is full: they are held in memory until then."""
 CLOCK_TOLERANCE_S = 60.0
 """A source whose clock is further off than this has stamped the samples with another time than k6 its own.
 
@@ -48,15 +50,14 @@ class Asked:
     answered: tuple[str, ...] = ()
 
 
-def due(known: Sequence[Pull], queries: Sequence[Query], spans: Mapping[str, Span]) -> list[Query]:
-    """The questions that were not answered yet, or before the time that they are about was over."""
-    there = {pull.query.id: pull for pull in known}
+def is_open(pull: Pull | None, span: Span) -> bool:
+    """Is there no answer yet, or one from before the time that it is about was over?"""
+    return pull is None or pull.again or pull.pulled_at < span.end + timedelta(seconds=span.margin_s)
 
-    def is_open(query: Query) -> bool:
-        pull, span = there.get(query.id), spans[query.source]
-        return pull is None or pull.again or pull.pulled_at < span.end + timedelta(seconds=span.margin_s)
 
-    return [query for query in queries if is_open(query)]
+def is_due(pull: Pull | None, span: Span, url: str) -> bool:
+    """Is it to be asked? What was refused may have been mended there; what has nothing may be known elsewhere."""
+    return is_open(pull, span) or pull is None or pull.state == "failed" or (pull.state == "empty" and pull.url != url)
 
 
 def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and what has been
@@ -81,11 +82,16 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
     """
     known = store.record(run.id).pulls
     before = {one.query.id: one for one in known}
-    asked = list(queries) if everything else due(known, queries, spans)
+
+    def is_wanted(query: Query) -> bool:
+        return everything or is_due(before.get(query.id), spans[query.source], connections[query.source].url)
+
+    asked = [query for query in queries if is_wanted(query)]
     kept, answers = dict(before), dict[str, Pull]()
     for source, connection in connections.items():
         own = [query for query in asked if query.source == source]
-        for batch in _batches(source, own, connection, spans[source], environment, until):
+        for found in _batches(source, own, connection, spans[source], environment, until):
+            batch = [(replace(one, url=connection.url), points) for one, points in found]
             answers |= {one.query.id: one for one, _ in batch}
             kept |= {one.query.id: one for one, _ in batch if _says_more(one, before.get(one.query.id))}
             if new := [answer for answer in batch if kept.get(answer[0].query.id) is answer[0]]:
@@ -93,10 +99,10 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
             if on_progress:
                 on_progress(len(answers), len(asked))
     failed = [one for one in answers.values() if one.state == "failed"]
-    left = due([*kept.values()], queries, spans)
+    left = sum(is_open(kept.get(query.id), spans[query.source]) for query in queries)
     answered = dict.fromkeys(one.query.source for one in answers.values() if one.state != "failed")
     problems = dict.fromkeys(one.problem for one in failed if one.problem)
-    return Asked(len(queries), len(answers), len(failed), len(left), tuple(problems), tuple(answered))
+    return Asked(len(queries), len(answers), len(failed), left, tuple(problems), tuple(answered))
 
 
 def _says_more(now: Pull, before: Pull | None) -> bool:
@@ -121,19 +127,19 @@ def _batches(  # noqa: PLR0913, PLR0917  # as above
         return
     with prometheus:
         trouble = _trouble(prometheus)
-        for first in range(0, len(queries), BATCH):
-            batch: list[Answered] = []
-            for query in queries[first : first + BATCH]:
-                if until():
-                    break
-                answered = (_failed(query, span, trouble), ()) if trouble else _answer(prometheus, query, span)
-                batch.append(answered)
-                if answered[0].again:  # away: nothing else is answered now
-                    trouble = trouble or SourceDown(answered[0].problem or "")
-            if batch:
-                yield batch
+        batch: list[Answered] = []
+        for query in queries:
             if until():
-                return
+                break
+            answered = (_failed(query, span, trouble), ()) if trouble else _answer(prometheus, query, span)
+            batch.append(answered)
+            if answered[0].again:  # away: nothing else is answered now
+                trouble = trouble or SourceDown(answered[0].problem or "")
+            if len(batch) == BATCH or sum(len(one.t) for _, points in batch for one in points) > BATCH_POINTS:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
 
 def _trouble(prometheus: Prometheus) -> SourceError | None:

@@ -109,6 +109,7 @@ class Saturation:
 class MetricsSource:
     """A Prometheus: how it is reached, and what it is asked about the services of a run, beside objectives.
 
+    ``scraped``: its metrics are, so that ``up`` tells whether a service was looked at; else they are pushed.
     ``select`` are the matchers that find a service's targets; ``latency`` is its histogram of times in seconds, by
     name; ``collect`` is what else to keep, by name. ``margin_s`` is asked for before and after a run. ``labels`` are
     names for expressions, as ``$cluster``.
@@ -118,6 +119,7 @@ class MetricsSource:
     step_s: float = 5.0
     margin_s: float = 30.0
     select: str = 'service="$service"'
+    scraped: bool = True
     latency: str | None = None
     saturation: tuple[Saturation, ...] = ()
     collect: Mapping[str, str] = field(default_factory=dict)

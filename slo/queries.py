@@ -22,17 +22,13 @@ UP, DOWN, AGE, SCRAPES, STARTED, MEMORY, CPU, P95 = "up", "down", "age", "scrape
 SATURATION, GENERATOR, COLLECTED = "saturation: ", "generator: ", "collected: "
 """How what is configured is named: saturation of a service, of the load generator, and what else is kept."""
 
+_OF_SCRAPES = {UP: "up{$select}", DOWN: "up{$select} == 0", AGE: "time() - timestamp(up{$select})"}
 _OVER_TIME = {
-    UP: "up{$select}",
-    DOWN: "up{$select} == 0",
-    AGE: "time() - timestamp(up{$select})",
     STARTED: "process_start_time_seconds{$select}",
     MEMORY: "process_resident_memory_bytes{$select}",
 }
-_AT_ITS_END = {
-    SCRAPES: "count_over_time(up{$select}[$window])",
-    CPU: "rate(process_cpu_seconds_total{$select}[$window])",
-}
+_SCRAPES = "count_over_time(up{$select}[$window])"
+_AT_ITS_END = {CPU: "rate(process_cpu_seconds_total{$select}[$window])"}
 
 
 class Unsaid(Exception):  # it says what is missing; nothing has gone wrong
@@ -129,9 +125,10 @@ def _about_services(run: Run, name: str, source: MetricsSource) -> Iterator[Quer
     used = {(GENERATOR if one.generator else SATURATION) + one.name: one for one in source.saturation}
     levels = {key: one.at for key, one in used.items()}
     shares = {key: f"({one.used}) / ({one.limit})" for key, one in used.items()}
-    over_time = _OVER_TIME | {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
+    over_time = (_OF_SCRAPES if source.scraped else {}) | _OVER_TIME
+    over_time |= {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
     over_time |= {key: text for key, text in shares.items() if key.startswith(SATURATION)}
-    at_its_end = _AT_ITS_END | _latency(source)
+    at_its_end = ({SCRAPES: _SCRAPES} if source.scraped else {}) | _AT_ITS_END | _latency(source)
     for service in (run.meta.service,) if run.meta.service else run.services:
         yield from ask(over_time, service, source.step_s)
         yield from ask(at_its_end, service, None)

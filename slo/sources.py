@@ -76,7 +76,7 @@ def check_source(
 
 def _source(r: Reader, node: Node, what: str) -> MetricsSource | None:
     reached = ("auth", "tls", "timeout", "headers", "params")
-    asked = ("step", "margin", "labels", "select", "latency", "saturation", "collect")
+    asked = ("step", "margin", "labels", "select", "scraped", "latency", "saturation", "collect")
     fields = r.table(node, what, required=("url",), optional=(*reached, *asked))
     if fields is None or (url := optional(fields, "url", r.expression(_url))) is None:
         return None
@@ -110,6 +110,7 @@ def _source(r: Reader, node: Node, what: str) -> MetricsSource | None:
         margin_s=optional(fields, "margin", r.expression(parse_duration)) or MetricsSource.margin_s,
         labels=labels,
         select=optional(fields, "select", partial(_select, r, tuple(labels))) or MetricsSource.select,
+        scraped=optional(fields, "scraped", r.boolean) is not False,
         latency=optional(fields, "latency", r.expression(_metric)),
         saturation=tuple(optional(fields, "saturation", partial(_saturations, r, read)) or ()),
         collect=optional(fields, "collect", partial(_collected, r, read)) or {},

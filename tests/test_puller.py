@@ -127,19 +127,6 @@ def test_what_is_away_is_asked_ever_more_seldom(desk: Desk, monkeypatch: pytest.
     assert rounds == [0, 10, 30, 70, 150]
 
 
-def test_a_run_is_asked_about_once_its_margin_is_over(desk: Desk) -> None:
-    with misbehaving({"*": [well]}) as server:
-        at(desk, server)
-        run = uploaded(desk, seconds_ago=20.2).run.id
-        first = desk.pull(run)
-        time.sleep(2.5)
-        second = desk.pull(run)
-        third = desk.pull(run)
-    assert first.questions == second.questions
-    assert (second.asked, second.open) == (second.questions, 0)
-    assert third.asked == 0
-
-
 def test_nobody_is_asked_where_that_is_said(desk: Desk) -> None:
     with misbehaving({"*": [well]}) as server:
         at(desk, server)

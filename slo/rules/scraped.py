@@ -73,13 +73,21 @@ def restarted(record: RunRecord) -> Iterator[Finding]:
 def scrape_gap(record: RunRecord) -> Iterator[Finding]:
     """Prometheus has looked at a service too seldom to tell what it did in the run.
 
-    That is fewer than two scrapes within it (``FEWEST_SCRAPES``), or none for three usual intervals (``GAP``). Between
-    scrapes it shows the last value, for up to five minutes. k6's own numbers are not in doubt by that.
+    That is no target at all, fewer than two scrapes within the run (``FEWEST_SCRAPES``), or none for three usual
+    intervals (``GAP``). Between scrapes it shows the last value, for up to five minutes. k6's own numbers are not in
+    doubt by that.
     """
     ages = dict(_answers(record, AGE))
     counts = {service: _largest(pull) for service, pull in _answers(record, SCRAPES)}
     for service, pull in _answers(record, UP):
         if not pull.series:
+            yield Finding(
+                "scrape_gap", "info",
+                f"Prometheus knows no target of {service} ({pull.query.promql} is empty), so whether it looked is not "
+                "known",
+                {"promql": pull.query.promql}, service,
+                "say in slo.yaml how its targets are found (`select`), or `scraped: false` where they push",
+            )  # fmt: skip
             continue
         scrapes = round(counts.get(service, 0.0))
         seconds = (pull.end - pull.start).total_seconds()
