@@ -309,7 +309,10 @@ def test_what_is_wrong_has_a_code_and_a_place(text: str, code: str, line: int, c
     ("text", "help"),
     [
         (_phase(FINE, top="version: 1\nservcies: {}"), "did you mean `services`?"),
-        (_phase(FINE, top="version: 1\nzzz: {}"), "keys: version, phases, services, baseline, regression, notify"),
+        (
+            _phase(FINE, top="version: 1\nzzz: {}"),
+            "keys: version, phases, services, baseline, regression, prometheus, notify",
+        ),
         (_phase(FINE, more="  afer: [a]"), "did you mean `after`?"),
         (_phase(FINE, more="  after: [aa]"), "did you mean `a`?"),
         (

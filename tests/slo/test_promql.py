@@ -21,8 +21,9 @@ LENGTHS = {"window": "60s", "step": "5s"}
 KNOWN = ("service", "version")
 ODD = (
     "a", "", "'", '"', "\\", "\\\\", '\\"', "\n", "\r", "\t", "\0", "`", "{", "}", ")", "[5m]", "#", "$window",
-    "$service", "$select", "$1", "${1}", '"} or vector(1) #', "'} or vector(1) #", "\\'} or vector(1) #", ".*", "a|b", "(?i)a",
-    "[^a]", "^a$", "a{2}", "a-b", "Zürich", "東京", "\N{GRINNING FACE}", "\u2028", "\ufeff", "\x85", 'a,b=~"c"',
+    "$service", "$select", "$1", "${1}", '"} or vector(1) #', "'} or vector(1) #", "\\'} or vector(1) #", ".*",
+    "a|b", "(?i)a", "[^a]", "^a$", "a{2}", "a-b", "Zürich", "東京", "\N{GRINNING FACE}", "\u2028", "\ufeff", "\x85",
+    'a,b=~"c"',
 )  # fmt: skip
 EXPRESSIONS = (
     'up{service="$service"}',
