@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from data.catalog import RunFilter
-from data.errors import BadRequest, NotFound, PhasegateError
+from data.errors import BadRequest, Busy, NotFound, PhasegateError
 from ingest.pull import pull
 from slo.model import PullAnswer
 from slo.reader import suggestion
@@ -72,12 +73,13 @@ class Puller:
         Raises:
             NotFound: there is no such run, no slo.yaml, or no such source in it.
             BadRequest: slo.yaml describes no Prometheus, or the run does not say when it was.
+            Busy: Prometheus is asked about another run for longer than ``limit_s``.
         """
         found = self._service.questions(run_id)
         _check(found, source)
         until = monotonic() + limit_s if limit_s is not None else None
         connections = {name: one for name, one in found.connections.items() if source in {None, name}}
-        with self._turn:
+        with self._in_turn(limit_s):
             asked = pull(
                 self._store, found.run, [query for query in found.queries if query.source in connections], connections,
                 found.spans, self._environment, everything=everything, on_progress=on_progress,
@@ -86,6 +88,15 @@ class Puller:
         for name in asked.answered:
             self._answered(name, datetime.now(UTC))
         return PullAnswer(run_ref(found.run), asked.questions, asked.asked, asked.failed, asked.open, asked.problems)
+
+    @contextmanager
+    def _in_turn(self, limit_s: float | None) -> Iterator[None]:
+        if not self._turn.acquire(timeout=-1 if limit_s is None else limit_s):
+            raise Busy("it is being asked about another run", help="try again in a moment")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def after_upload(self, run_id: str, source: str | None) -> tuple[str, ...]:
         """Ask about a run that was just stored, within ``UPLOAD_LIMIT_S``; notes of what is not answered.
