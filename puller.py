@@ -74,6 +74,7 @@ class Puller:
         Raises:
             NotFound: there is no such run, no slo.yaml, or no such source in it.
             BadRequest: slo.yaml describes no Prometheus, or the run does not say when it was.
+            Busy: Prometheus is asked about another run for longer than ``limit_s``.
         """
         found = self._service.questions(run_id)
         _check(found, source)

@@ -33,6 +33,7 @@ from data.model import Pull, Series
 
 PULLED = "pulled.json"
 FILES = "pulled-*.parquet"
+_AGAIN = f"remove {PULLED} from it, then `phasegate prometheus pull RUN --everything`"
 T = TypeVar("T")
 _SCHEMA = pa.schema([("series_id", pa.int64()), ("t", pa.timestamp("us", tz="UTC")), ("v", pa.float64())])
 
@@ -48,8 +49,11 @@ class Points:
 
 @dataclass(frozen=True)
 class _Kept:
+    """``lowest`` is the last id given to a series: those of an answer that was replaced stay in their file."""
+
     pulls: list[Pull] = field(default_factory=list)
     checksums: dict[str, str] = field(default_factory=dict)
+    lowest: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,16 +83,19 @@ def files(folder: Path) -> list[Path]:
 def keep(folder: Path, answers: Iterable[tuple[Pull, Sequence[Points]]]) -> list[Pull]:
     """Keep answers with their samples, in place of what was answered to the same questions before; all there are now.
 
+    What is asked by name is the same question however it is put: slo.yaml may have been mended.
+
     Raises:
         StoreError: there is no such block, or the disk fails.
         NoSpace: the disk is full.
     """
     before = _read(folder, _kept)
-    ids = count(min((one.id for pull in before.pulls for one in pull.series), default=0) - 1, -1)
+    lowest = before.lowest
     new: dict[str, Pull] = {}
     samples: list[tuple[int, Points]] = []
     for pull, points in answers:
-        numbered = [(next(ids), one) for one in points]
+        numbered = [(lowest - n, one) for n, one in enumerate(points, 1)]
+        lowest -= len(numbered)
         series = tuple(_series(pull, number, one) for number, one in numbered)
         new[pull.query.id] = replace(pull, series=series)
         samples += numbered
@@ -98,9 +105,16 @@ def keep(folder: Path, answers: Iterable[tuple[Pull, Sequence[Points]]]) -> list
         content = _parquet(samples)
         blocks.keep(folder, name, content)
         checksums[name] = blake3.blake3(content).hexdigest()
-    there = [*(pull for pull in before.pulls if pull.query.id not in new), *new.values()]
-    blocks.keep(folder, PULLED, _kept.dump_json(_Kept(there, checksums)))
+    by_name = {_named(pull) for pull in new.values()} - {None}
+    others = (pull for pull in before.pulls if pull.query.id not in new and _named(pull) not in by_name)
+    there = [*others, *new.values()]
+    blocks.keep(folder, PULLED, _kept.dump_json(_Kept(there, checksums, lowest)))
     return there
+
+
+def _named(pull: Pull) -> tuple[str, str | None, str] | None:
+    query = pull.query
+    return None if query.name is None else (query.source, query.service, query.name)
 
 
 def check(folder: Path) -> None:
@@ -113,9 +127,9 @@ def check(folder: Path) -> None:
         try:
             found = blocks.file_digest(folder / name)
         except OSError as error:
-            raise StoreError(f"{name} of block {folder.name} cannot be read", help="check the disk") from error
+            raise StoreError(f"{name} of block {folder.name} cannot be read", help=_AGAIN) from error
         if found != checksum:
-            raise StoreError(f"{name} of block {folder.name} is not what was written", help="remove the block")
+            raise StoreError(f"{name} of block {folder.name} is not what was written", help=_AGAIN)
 
 
 def _read(folder: Path, what: TypeAdapter[T]) -> T:
@@ -132,9 +146,7 @@ def _read(folder: Path, what: TypeAdapter[T]) -> T:
 
 
 def _unreadable(folder: Path) -> StoreError:
-    return StoreError(
-        f"{PULLED} of block {folder.name} cannot be read", help="remove it, then `phasegate prometheus pull`"
-    )
+    return StoreError(f"{PULLED} of block {folder.name} cannot be read", help=_AGAIN)
 
 
 def _series(pull: Pull, number: int, points: Points) -> Series:
@@ -143,11 +155,17 @@ def _series(pull: Pull, number: int, points: Points) -> Series:
     t, v = points.t[within], points.v[within]
     return Series(
         id=number, metric=pull.query.promql, tags=points.labels, n=len(v),
-        sum=float(v.sum()), min=float(v.min()) if len(v) else 0.0, max=float(v.max()) if len(v) else 0.0,
+        sum=_sum(v), min=float(v.min()) if len(v) else 0.0, max=float(v.max()) if len(v) else 0.0,
         nonzero=int(np.count_nonzero(v)),
         first_at=_at(int(t[0])) if len(t) else pull.start, last_at=_at(int(t[-1])) if len(t) else pull.start,
         last=float(v[-1]) if len(v) else 0.0,
     )  # fmt: skip
+
+
+def _sum(v: NDArray[np.float64]) -> float:
+    """As large as can be written down: JSON has no infinity."""
+    with np.errstate(over="ignore"):
+        return float(np.nan_to_num(v.sum()))
 
 
 def _parquet(samples: Sequence[tuple[int, Points]]) -> bytes:

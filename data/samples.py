@@ -167,6 +167,7 @@ class DuckDBSamples:
                 cursor.execute(f"CREATE TEMP VIEW samples AS FROM read_parquet([{source}])")  # the cursor's own
                 return cursor.execute(sql, parameters or None).fetchall()
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            pulled.check(self._blocks / run_id)  # what Prometheus said can be asked again
             raise blocks.damaged(run_id) from error
         except duckdb.OutOfMemoryException as error:  # the limit holds for all who ask at this time
             raise Busy(

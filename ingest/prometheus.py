@@ -6,20 +6,26 @@ and nobody is followed elsewhere: redirects are off, and so are proxies, .netrc 
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
 import requests
+from numpy.typing import NDArray
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3 import Retry
+from urllib3 import Retry, Timeout, disable_warnings
+from urllib3.exceptions import InsecureRequestWarning
 
 from data.errors import QueryRefused, SourceDown, SourceError
 from data.pulled import Points
@@ -33,13 +39,15 @@ MOST_BYTES = 64 << 20
 _PIECE = 1 << 16
 _LONG = 2_000
 """Characters of a query that not every proxy lets pass in a URL: longer ones are posted."""
-_RETRIES = Retry(
-    total=2, backoff_factor=0.3, status_forcelist=(429, 502, 503, 504), allowed_methods=None, raise_on_status=False,
-    respect_retry_after_header=False, redirect=0,
-)  # fmt: skip
+_WAITS_S = (0.3, 0.6)
+"""Before what may pass, as an overload, is asked again: twice, and within the time of the question."""
+_PASSES = frozenset({429, 502, 503, 504})
+_NO_RETRIES = Retry(0, read=False)  # the library's know nothing of the time that is left
 _REFUSED, _UNAUTHORISED, _OVERLOADED = frozenset({400, 422}), frozenset({401, 403}), frozenset({408, 429})
 _SERVER_ERROR, _OK = 500, 200
 _MOST_TOLD = 300
+_LATEST_S = 253_402_300_800.0
+"""The end of the year 9999, from 1970 on: no sample is of later."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,19 @@ class Prometheus:
         """``environment`` has the secrets that ``connection`` names.
 
         Raises:
-            SourceError: it does not.
+            SourceError: it does not, or a file that ``connection`` names cannot be read.
         """
         self.name = name
         self._connection = connection
+        for file in (connection.ca_file, connection.cert_file, connection.key_file):
+            if file and not os.access(file, os.R_OK):
+                raise SourceError(
+                    f"{file}, a file of prometheus `{name}`, cannot be read",
+                    help="check `tls` in slo.yaml; what is not absolute is looked for where Phasegate runs",
+                )
         self._session = _Bounded(name, connection, _auth(name, connection, environment))
         self._api = PrometheusConnect(
-            connection.url, headers=dict(connection.headers) or None, retry=_RETRIES, session=self._session
+            connection.url, headers=dict(connection.headers) or None, retry=_NO_RETRIES, session=self._session
         )
 
     def __enter__(self) -> Self:
@@ -105,9 +119,10 @@ class Prometheus:
     def clock(self) -> datetime:
         """What time it is there. Raises as :meth:`range` does."""
         found = self._ask("time()", lambda: self._api.custom_query("time()", dict(self._params)))
-        (series,) = _series(self.name, "time()", found, "value")
-        self._session.told()
-        return datetime.fromtimestamp(float(series.v[0]), UTC)
+        series = _series(self.name, "time()", found, "value")
+        if len(series) != 1 or not 0 <= series[0].v[0] < _LATEST_S:
+            raise SourceError(f"prometheus `{self.name}` answers time() with what is no time")
+        return datetime.fromtimestamp(float(series[0].v[0]), UTC)
 
     @property
     def _params(self) -> Mapping[str, str]:
@@ -118,11 +133,6 @@ class Prometheus:
             return ask()
         except PrometheusApiClientException as error:  # our session refuses first; should the library ever
             raise SourceError(f"{self.name} refused {promql}: {str(error)[:_MOST_TOLD]}") from error
-        except (requests.exceptions.JSONDecodeError, KeyError, TypeError) as error:
-            raise SourceError(
-                f"what answers at {self._connection.url} is no Prometheus: its answer to {promql} cannot be read",
-                help=f"check `url` of prometheus `{self.name}` in slo.yaml; some serve the API under a path",
-            ) from error
         except requests.exceptions.SSLError as error:
             raise SourceError(
                 f"{self._connection.url} of prometheus `{self.name}` has no certificate that is trusted",
@@ -130,6 +140,11 @@ class Prometheus:
             ) from error
         except requests.exceptions.Timeout as error:
             raise _slow(self.name, self._connection) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise SourceError(
+                f"what answers at {self._connection.url} is no Prometheus: its answer to {promql} cannot be read",
+                help=f"check `url` of prometheus `{self.name}` in slo.yaml; some serve the API under a path",
+            ) from error
         except (requests.exceptions.RequestException, OSError) as error:
             raise SourceDown(
                 f"prometheus `{self.name}` does not answer at {self._connection.url}",
@@ -154,6 +169,8 @@ class _Bounded(requests.Session):
         self.trust_env = False
         self._name, self._connection, self._who = name, connection, auth
         self.verify = connection.ca_file or connection.verify
+        if not self.verify:
+            disable_warnings(InsecureRequestWarning)  # slo.yaml says so
         if connection.cert_file:
             self.cert = (connection.cert_file, connection.key_file) if connection.key_file else connection.cert_file
         self._warnings: tuple[str, ...] = ()
@@ -170,30 +187,72 @@ class _Bounded(requests.Session):
         """
         self._warnings = ()
         until = time.monotonic() + self._connection.timeout_s
-        given |= {"auth": self._who, "timeout": self._connection.timeout_s, "allow_redirects": False, "stream": True}
+        given |= {"auth": self._who, "allow_redirects": False, "stream": True}
         promql = given["params"]["query"]
         if len(promql) > _LONG:
             method, given["data"], given["params"] = "POST", given["params"], None
-        with super().request(method, url, **given) as response:
-            response._content = self._read(response, until)  # noqa: SLF001  # so that the library finds it read
+        response = self._patiently(method, url, until, given)
         if response.status_code != _OK:
             raise _refusal(self._name, self._connection, promql, response)
         if b'"warnings"' in response.content:
             self._warnings = tuple(str(one)[:_MOST_TOLD] for one in response.json().get("warnings") or ())
         return response
 
+    def _patiently(self, method: str, url: str, until: float, given: Mapping[str, Any]) -> requests.Response:
+        """The answer, after what passes has passed: a server that is overloaded, or begins anew."""
+        for wait_s in _WAITS_S:
+            with suppress(requests.exceptions.ConnectionError):
+                response = self._once(method, url, until, given)
+                if response.status_code not in _PASSES or time.monotonic() + wait_s > until:
+                    return response
+            time.sleep(wait_s)
+        return self._once(method, url, until, given)
+
+    def _once(self, method: str, url: str, until: float, given: Mapping[str, Any]) -> requests.Response:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            raise _slow(self._name, self._connection)
+        try:
+            with super().request(method, url, **{**given, "timeout": Timeout(total=left_s)}) as response:
+                response._content = self._read(response, until)  # noqa: SLF001  # so that the library finds it read
+        except requests.exceptions.RequestException as error:
+            if time.monotonic() >= until:
+                raise _slow(self._name, self._connection) from error
+            raise
+        return response
+
     def _read(self, response: requests.Response, until: float) -> bytes:
         content = bytearray()
-        for piece in response.iter_content(_PIECE):
-            content += piece
-            if len(content) > MOST_BYTES:
-                raise QueryRefused(
-                    f"prometheus `{self._name}` answers with more than {MOST_BYTES >> 20} MiB",
-                    help="aggregate in the expression (`sum by`), or ask in longer steps",
-                )
-            if time.monotonic() > until:
-                raise _slow(self._name, self._connection)
+        with _hung_up(response, until):
+            for piece in response.iter_content(_PIECE):
+                content += piece
+                if len(content) > MOST_BYTES:
+                    raise QueryRefused(
+                        f"prometheus `{self._name}` answers with more than {MOST_BYTES >> 20} MiB",
+                        help="aggregate in the expression (`sum by`), or ask in longer steps",
+                    )
+                if time.monotonic() >= until:
+                    break
+        if time.monotonic() >= until:
+            raise _slow(self._name, self._connection)
         return bytes(content)
+
+
+@contextmanager
+def _hung_up(response: requests.Response, until: float) -> Iterator[None]:
+    """End an answer when its time is over: a byte now and then would keep any timeout of a socket from it."""
+
+    def hang_up() -> None:
+        with suppress(OSError, ValueError, RuntimeError):  # it has ended meanwhile
+            response.raw.shutdown()
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _auth(name: str, connection: Connection, environment: Mapping[str, str]) -> AuthBase | None:
@@ -203,14 +262,23 @@ def _auth(name: str, connection: Connection, environment: Mapping[str, str]) -> 
                 f"{variable}, by which prometheus `{name}` lets us in, is not set", help="set it where Phasegate runs"
             )
         if not value.isprintable():
-            raise SourceError(f"{variable} holds what no header can carry", help="set it without line breaks")
+            raise _unfit(variable)
         return value
 
     if connection.bearer_env:
-        return _Bearer(secret(connection.bearer_env))
+        token = secret(connection.bearer_env)
+        if not token.isascii():
+            raise _unfit(connection.bearer_env)
+        return _Bearer(token)
     if connection.username_env and connection.password_env:
         return HTTPBasicAuth(secret(connection.username_env).encode(), secret(connection.password_env).encode())
     return None
+
+
+def _unfit(variable: str) -> SourceError:
+    return SourceError(
+        f"{variable} holds what no header can carry", help="set it without line breaks, a token in ASCII"
+    )
 
 
 def _slow(name: str, connection: Connection) -> SourceDown:
@@ -221,7 +289,7 @@ def _slow(name: str, connection: Connection) -> SourceDown:
 
 
 def _refusal(name: str, connection: Connection, promql: str, response: requests.Response) -> SourceError:
-    status, told = response.status_code, _told(response.content)
+    status, told = response.status_code, _told(response)
     who = f"prometheus `{name}`"
     if status in _REFUSED:
         return QueryRefused(f"{who} refuses `{promql[:_MOST_TOLD]}`: {told}", help="mend it in slo.yaml")
@@ -235,13 +303,25 @@ def _refusal(name: str, connection: Connection, promql: str, response: requests.
     return SourceError(f"{who} answers {status}{where}", help=f"check its `url` in slo.yaml: {connection.url}")
 
 
-def _told(content: bytes) -> str:
-    """What an answer says of itself, on one line, and no more than a reader wants."""
+def _told(response: requests.Response) -> str:
+    """What an answer says of itself, on one line, no more than a reader wants, and nothing of who we are."""
     try:
-        told = str(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
-        told = content[:_MOST_TOLD].decode(errors="replace")
+        told = str(json.loads(response.content)["error"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        told = response.content[: 10 * _MOST_TOLD].decode(errors="replace")
+    for secret in _secrets(response.request.headers.get("Authorization", "")):
+        told = told.replace(secret, "***")
     return "".join(c if c.isprintable() else " " for c in told)[:_MOST_TOLD].strip() or "without a reason"
+
+
+def _secrets(authorization: str | bytes) -> Iterator[str]:
+    """What is secret in a header: as it was sent, and, of a password, as it is."""
+    sent = authorization.decode() if isinstance(authorization, bytes) else authorization
+    kind, _, given = sent.partition(" ")
+    if given:
+        yield given
+    if kind == "Basic":
+        yield base64.b64decode(given).decode().partition(":")[2]
 
 
 def _series(name: str, promql: str, result: Any, key: str) -> tuple[Points, ...]:  # noqa: ANN401  # JSON from outside
@@ -269,14 +349,28 @@ def _found(name: str, promql: str, one: Any, key: str) -> Points:  # noqa: ANN40
     try:
         points: Sequence[Any] = one[key] if key == "values" else [one[key]]
         times, values = zip(*points, strict=True) if points else ((), ())
-        t = np.rint(np.array(times, dtype=np.float64) * 1e3).astype(np.int64) * 1000
-        v = np.array(values, dtype=np.float64)
+        t, v = _times(times), _values(values)
         labels = {str(key): str(value) for key, value in one["metric"].items() if value}
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise SourceError(f"prometheus `{name}` answers {promql} with what is no series of numbers") from error
     if np.any(np.diff(t) <= 0):
         raise SourceError(f"prometheus `{name}` answers {promql} with points that are not in order")
     return Points(labels, t, v)
+
+
+def _times(given: Sequence[Any]) -> NDArray[np.int64]:
+    """Microseconds since 1970, from seconds with milliseconds."""
+    at = np.array(given, dtype=np.float64)
+    if not np.all((at >= 0) & (at < _LATEST_S)):
+        raise ValueError(given)
+    return np.rint(at * 1e3).astype(np.int64) * 1000
+
+
+def _values(given: Sequence[Any]) -> NDArray[np.float64]:
+    """Values, which are texts: JSON has no NaN and no infinity."""
+    if not all(isinstance(value, str) for value in given):
+        raise TypeError(given)
+    return np.array(given, dtype=np.float64)
 
 
 def _joined(pieces: Sequence[Answer]) -> Answer:

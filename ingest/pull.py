@@ -133,8 +133,8 @@ def _batches(  # noqa: PLR0913, PLR0917  # as above
                 break
             answered = (_failed(query, span, trouble), ()) if trouble else _answer(prometheus, query, span)
             batch.append(answered)
-            if answered[0].again:  # away: nothing else is answered now
-                trouble = trouble or SourceDown(answered[0].problem or "")
+            if answered[0].again and not trouble:  # one question may take too long: others need not wait for it
+                trouble = _trouble(prometheus)
             if len(batch) == BATCH or sum(len(one.t) for _, points in batch for one in points) > BATCH_POINTS:
                 yield batch
                 batch = []

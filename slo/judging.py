@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from data.catalog import StoredConfig, StoredVerdict
-from data.errors import BadRequest
+from data.errors import BadRequest, StoreError
 from slo import numbers
 from slo.asked import apart, asked_instead, asked_of
 from slo.baseline import (
@@ -223,7 +224,10 @@ class Book:
         if not any(one.is_relative for one in (objective.asks, objective.warned) if one):
             return now, None
         before = (self.evidence.record(one.run_id) for one in judged.past.runs)
-        measured = {one.run.id: scraped(objective, one, config, (), samples) for one in before}
+        measured = {}
+        for one in before:
+            with suppress(StoreError):  # what is damaged of another run is told to who asks about that one
+                measured[one.run.id] = scraped(objective, one, config, (), samples)
         known = {run: one.value for run, one in measured.items() if one.value is not None and not one.problem}
         if known:
             return now, Held(fmean(known.values()), tuple(known))

@@ -16,14 +16,16 @@ DURATIONS = ("window", "step")
 """Names that stand where PromQL wants a length of time: how long the run lasted, and the step of the question."""
 SELECT = "select"
 _PART = re.compile(
-    r"""(?P<before>(?:[=!]~\s*)?)(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"""(?P<before>(?:[=!]~(?:\s|\#[^\n]*\n)*)?)(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
     r"""|(?P<raw>`[^`]*`)|(?P<comment>\#[^\n]*)|(?P<open>["'`])|\$(?P<name>[A-Za-z_]\w*)""",
     re.DOTALL,
 )
 _NAME = re.compile(r"\$([A-Za-z_]\w*)")
+_ESCAPED_NAME = re.compile(r"(?<!\\)(?:\\\\)*\\\$")
 _PLAIN = re.compile(r"\s*[A-Za-z_:][\w:]*\s*(\{[^{}]*\})?\s*|\s*\{[^{}]*\}\s*")
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
-_ESCAPED = {"\\": r"\\", '"': r"\"", "'": r"\'", "\n": r"\n"}
+_ESCAPED = {"\\": r"\\", '"': r"\x22", "'": r"\x27", "\n": r"\n"}
+"""A quote by its number: with a backslash it may stand in its own kind of string only."""
 
 
 def check(text: str, known: Collection[str], *, macro: bool = True) -> str:
@@ -39,6 +41,8 @@ def check(text: str, known: Collection[str], *, macro: bool = True) -> str:
             if found := _NAME.search(part["raw"]):
                 raise _wrong("raw-name", f"${found[1]} cannot stand between backticks", part, help='use "quotes"')
         elif part["string"]:
+            if _ESCAPED_NAME.search(part["string"]):
+                raise _wrong("escaped-name", "PromQL knows no escape of $", part, help="leave the backslash out")
             for found in _NAME.finditer(part["string"]):
                 _check_known(found[1], [*known, *DURATIONS], part)
         elif name := part["name"]:
@@ -84,8 +88,14 @@ def names_in(text: str) -> set[str]:
 
 def increase(text: str, window: str, step: str) -> str:
     """What a counter grew by over ``window``; Prometheus itself sees to counters that begin anew."""
-    bare = _PART.sub(lambda part: "" if part["string"] else part[0], text)
+    text = uncommented(text)
+    bare = _PART.sub(lambda part: "" if part["string"] or part["raw"] else part[0], text)
     return f"increase({text}[{window}])" if _PLAIN.fullmatch(bare) else f"increase(({text})[{window}:{step}])"
+
+
+def uncommented(text: str) -> str:
+    """The expression without its comments, so that something may stand behind it."""
+    return _PART.sub(lambda part: "" if part["comment"] else part[0], text).strip()
 
 
 def _check_known(name: str, known: Collection[str], part: re.Match[str]) -> None:

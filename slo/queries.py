@@ -124,7 +124,7 @@ def _about_services(run: Run, name: str, source: MetricsSource) -> Iterator[Quer
 
     used = {(GENERATOR if one.generator else SATURATION) + one.name: one for one in source.saturation}
     levels = {key: one.at for key, one in used.items()}
-    shares = {key: f"({one.used}) / ({one.limit})" for key, one in used.items()}
+    shares = {key: f"({promql.uncommented(one.used)}) / ({promql.uncommented(one.limit)})" for key, one in used.items()}
     over_time = (_OF_SCRAPES if source.scraped else {}) | _OVER_TIME
     over_time |= {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
     over_time |= {key: text for key, text in shares.items() if key.startswith(SATURATION)}
@@ -149,7 +149,7 @@ def _filled(text: str, run: Run, source: MetricsSource, service: str | None, win
 
     def value_of(name: str) -> str:
         value = said.get(name) if name in said else run.meta.labels.get(name.removeprefix("label_"))
-        if value is None:
+        if not value:  # an empty matcher would find whatever has no such label
             raise Unsaid(f"the run does not say its {name.removeprefix('label_')}, which the expression asks for")
         return value
 

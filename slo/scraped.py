@@ -56,10 +56,10 @@ def measured(
     if pull is None or (problem := _unanswered(pull)):
         return replace(blank, problem=problem if pull else f"prometheus `{query.source}` has not been asked yet")
     series = [one for one in pull.series if one.n]
-    if len(series) > 1 and main.stat not in {"max", "min"}:
-        help = "say which, or aggregate them (sum, max by)"
-        return replace(blank, problem=f"the expression gives {len(series)} series, which have no {main.stat}: {help}")
-    value = _statistic(objective, record.run.id, pull, series, samples)
+    try:
+        value = _statistic(objective, record.run.id, pull, series, samples)
+    except Unsaid as why:
+        return replace(blank, problem=str(why))
     if blank.unit == "ms":
         value *= _MS_PER_S
     filled = replace(blank, value=value, n=sum(one.n for one in series))
@@ -84,7 +84,15 @@ def _unanswered(pull: Pull) -> str | None:
 
 
 def _statistic(objective: Objective, run_id: str, pull: Pull, series: Sequence[Series], samples: SampleEngine) -> float:
+    """A number in Prometheus's unit.
+
+    Raises:
+        Unsaid: there is no one series, or its samples are not there any more.
+    """
     stat, one = objective.target.stat, series[0]
+    if len(series) > 1 and stat not in {"max", "min"}:
+        help = "say which, or aggregate them (sum, max by)"
+        raise Unsaid(f"the expression gives {len(series)} series, which have no {stat}: {help}")
     match stat:
         case "max":
             return max(each.max for each in series)
@@ -97,6 +105,9 @@ def _statistic(objective: Objective, run_id: str, pull: Pull, series: Sequence[S
     level = 0.5 if stat == "med" else objective.target.percentile
     asked = {"id": one.id, "start": pull.start, "end": pull.end, "level": level}
     ((found,),) = samples.query(run_id, _QUANTILE, asked)
+    if found is None:
+        help = f"`phasegate prometheus pull {run_id} --everything`"
+        raise Unsaid(f"what prometheus `{pull.query.source}` answered is gone from the store: {help}")
     return float(found)
 
 

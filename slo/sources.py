@@ -28,9 +28,11 @@ _LABEL = "label_"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METRIC = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
-_SECRET = re.compile(r"authorization|cookie|token|secret|api-?key", re.IGNORECASE)
+_SECRET = re.compile(r"authorization|cookie|token|secret|passw|credential|api[-_]?key", re.IGNORECASE)
+_OURS = frozenset({"query", "time", "start", "end", "step"})
+"""Parameters of a query that say what is asked, and when."""
 _LONGEST_TIMEOUT_S = 120.0
-_NUMBER = re.compile(r"[0-9.]+")
+_AMOUNT = re.compile(r"[0-9.]+\s*[A-Za-z%]*")
 
 
 def read_sources(r: Reader, node: Node, what: str) -> dict[str, MetricsSource]:
@@ -96,7 +98,7 @@ def _source(r: Reader, node: Node, what: str) -> MetricsSource | None:
         verify=True if verify is None else verify,
         timeout_s=optional(fields, "timeout", partial(_length, r, _LONGEST_TIMEOUT_S)) or Connection.timeout_s,
         headers=optional(fields, "headers", partial(_headers, r)) or {},
-        params=optional(fields, "params", partial(_texts, r)) or {},
+        params=optional(fields, "params", partial(_params, r)) or {},
         **_auth(r, fields),
     )
     step = optional(fields, "step", r.expression(parse_duration))
@@ -129,12 +131,24 @@ def _auth(r: Reader, fields: Mapping[str, Node]) -> dict[str, str]:
 
 def _headers(r: Reader, node: Node, what: str) -> dict[str, str]:
     headers = _texts(r, node, what)
-    for name in headers:
+    for name, value in headers.items():
         if not _HEADER.fullmatch(name):
             r.note(node, "bad-header", f"{quoted(name)} is not the name of a header")
+        elif not value.isascii():
+            r.note(node, "bad-header", f"a header cannot carry what {quoted(name)} says", help="write it in ASCII")
         elif _SECRET.search(name):
             r.note(node, "secret-header", f"{quoted(name)} holds a secret, as a rule", help="use `auth`")
     return headers
+
+
+def _params(r: Reader, node: Node, what: str) -> dict[str, str]:
+    params = _texts(r, node, what)
+    for name in params:
+        if name in _OURS:
+            r.note(node, "bad-param", f"{quoted(name)} is set by what is asked", help="leave it out")
+        elif _SECRET.search(name):
+            r.note(node, "secret-param", f"{quoted(name)} holds a secret, as a rule", help="use `auth`")
+    return params
 
 
 def _texts(r: Reader, node: Node, what: str) -> dict[str, str]:
@@ -187,7 +201,7 @@ def _saturations(r: Reader, read: Callable[[Node, str], str | None], node: Node,
 
 def _limit(r: Reader, read: Callable[[Node, str], str | None], node: Node, what: str) -> str | None:
     """A number, an amount of data as bytes, or an expression."""
-    if isinstance(node, Leaf) and node.kind == "text" and _NUMBER.match(node.text):
+    if isinstance(node, Leaf) and node.kind == "text" and _AMOUNT.fullmatch(node.text):
         amount = r.expression(partial(parse_quantity, unit="B"))(node, what)
         return None if amount is None else repr(amount)
     return read(node, what)
@@ -230,7 +244,8 @@ def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not close, or a port that is none
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # brackets that do not close, a port that is none, a name that nobody can have
         raise wrong from None
     if not usable or re.search(r"\s", text):
         raise wrong
