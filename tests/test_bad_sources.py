@@ -32,7 +32,7 @@ STEPS = [START.timestamp() + s for s in range(0, SECONDS + 1, 5)]
 SLO = """\
 version: 1
 prometheus:
-  main: {{url: "{url}", timeout: 1s{more}}}
+  main: {{url: "{url}", timeout: 1s, scraped: false{more}}}
 phases:
   - id: P
     title: Test
@@ -147,7 +147,7 @@ BAD: dict[str, tuple[Answer, str]] = {
     "not JSON": (bad.NOT_JSON, "no Prometheus"),
     "warnings": (well(warnings=["1 of 2 stores did not answer"]), "1 of 2 stores did not answer"),
     "nothing": (bad.matrix(), "no such series"),
-    "half of the time": (PART, "of the run's time only"),
+    "half of the time": (PART, "% of the run's time"),
     "another time": (BEFORE, "in the time of the run"),
 }
 
@@ -278,8 +278,8 @@ def test_an_odd_service_is_asked_about_by_its_name_and_nothing_else(store_home: 
         answer = desk.ingest([Upload(file, "r.json")], RunMeta(service=odd))
         asked = {request.query["query"] for request in told.requests} - {"time()"}
     assert answer.created
-    (up,) = [text for text in asked if text.startswith("up{") and text.endswith("}")]
-    (value,) = re.fullmatch(r'up\{service="((?:\\.|[^"\\\n])*)"\}', up).groups()  # type: ignore[union-attr]  # or it fails
+    (started,) = [text for text in asked if text.startswith("process_start_time_seconds{")]
+    (value,) = re.fullmatch(r'process_start_time_seconds\{service="((?:\\.|[^"\\\n])*)"\}', started).groups()  # type: ignore[union-attr]  # or it fails
     assert unquoted(value) == odd
 
 

@@ -318,7 +318,8 @@ def test_a_courier_outlives_a_slo_yaml_that_is_wrong(store: Store, monkeypatch: 
         server.wait()
         _until(lambda: states(store)["message-1"][0] == "delivered")
         courier.stop()
-    assert {line["event"] for line in logs} == {"nobody can be told"}
+    events = {line["event"] for line in logs} - {"catalog not checkpointed"}  # it was being read; the next commit does
+    assert events == {"nobody can be told"}
 
 
 def _until(true: object, seconds: float = 20) -> None:
