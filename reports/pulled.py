@@ -38,7 +38,9 @@ def asked(answer: PullAnswer) -> RenderableType:
         f"{well:,} of {numbers.things(answer.asked, 'question')} about run ", (run, "bold"), " answered"
         + (f", {answer.questions - answer.asked:,} before" if answer.questions > answer.asked else ""),
     )  # fmt: skip
-    later = [Text(f"  {answer.open:,} are open: ask again later")] if answer.open else []
+    later = (
+        [Text(f"  {answer.open:,} {'is' if answer.open == 1 else 'are'} open: ask again later")] if answer.open else []
+    )
     return Group(
         head, *(paragraph(problem) for problem in answer.problems), *later,
         Text(f"  next  phasegate prometheus show {run}", style="dim"),

@@ -26,6 +26,8 @@ from slo.model import (
     ObjectiveResult,
     Overview,
     PhaseRef,
+    Pulled,
+    PulledSeries,
     RunRef,
     RunView,
     ServiceRow,
@@ -33,9 +35,11 @@ from slo.model import (
     Verdict,
     VerdictState,
 )
+from slo.queries import MEMORY, UP
 from tests.answers import WAIVER
 from tests.pages import compared
 
+MIB: Final = float(1 << 20)
 PHASES: Final = (
     PhaseRef("1", "Operational fixes"),
     PhaseRef("7A", "Core services"),
@@ -353,6 +357,18 @@ def run_view(run: RunRef, phase: str | None, measurement: Measurement = VALID) -
             Attachment("unit_tests.xml", "junit", "0" * 64, 4096),
             Attachment("all.xml", "junit", "1" * 64, 1 << 26, kept=False),
         ),
+        pulled=watched(run.service),
+    )
+
+
+def watched(service: str | None) -> tuple[Pulled, ...]:
+    """What Prometheus said: a memory, something that has no answer, and what only findings rest on."""
+    memory = PulledSeries({"instance": "a"}, 20, 40 * MIB, 41 * MIB, 42 * MIB, 41 * MIB)
+    at = datetime(2026, 11, 20, 8, 5, tzinfo=UTC)
+    return (
+        Pulled("main", f'heat{{x="{HOSTILE[0]}"}}', service, None, "failed", f"refused: {HOSTILE[0]}", at),
+        Pulled("main", "process_resident_memory_bytes", service, MEMORY, "ok", None, at, (memory,)),
+        Pulled("main", "up", service, UP, "ok", None, at, (replace(memory, min=1, avg=1, max=1, last=1),)),
     )
 
 

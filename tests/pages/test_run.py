@@ -202,3 +202,18 @@ def test_a_hostile_run_is_only_text(run_page: Open, number: int) -> None:
     assert not page.exception
     title = page.title[0].value.replace("\\", "").replace("\N{WORD JOINER}", "")
     assert title.startswith(f"{HOSTILE[number]}: run run{number}")
+
+
+def test_what_the_services_felt_is_a_table_with_units_and_reasons(run_page: Open) -> None:
+    page = run_page("morning", run="7f3a91c2", phase="7A")
+    assert "What the services felt" in [heading.value for heading in page.subheader]
+    (table,) = [one.value for one in page.dataframe if "Highest" in one.value]
+    refused, memory = table.to_dict("records")
+    assert (memory["What"], memory["Points"], memory["Lowest"], memory["Highest"]) == (
+        "memory",
+        "20",
+        "40.0 MiB",
+        "42.0 MiB",
+    )
+    assert refused["Of"] == f"refused: {HOSTILE[0]}", "a cell of a frame shows text as it is"
+    assert "Asked of Prometheus main at 2026-11-20 08:05 UTC" in text_of(page).replace("\\", "")
