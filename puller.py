@@ -19,6 +19,7 @@ import structlog
 
 from data.catalog import RunFilter
 from data.errors import BadRequest, Busy, NotFound, PhasegateError, StoreError
+from data.sources import SETTLE_S
 from ingest.pull import pull
 from slo.model import PullAnswer
 from slo.reader import suggestion
@@ -88,7 +89,9 @@ class Puller:
             )  # fmt: skip
         for name in asked.answered:
             self._answered(name, datetime.now(UTC))
-        return PullAnswer(run_ref(found.run), asked.questions, asked.asked, asked.failed, asked.open, asked.problems)
+        return PullAnswer(
+            run_ref(found.run), asked.questions, asked.asked, asked.failed, asked.open, asked.problems, asked.unasked
+        )
 
     @contextmanager
     def _my_turn(self, limit_s: float | None) -> Iterator[None]:
@@ -112,15 +115,24 @@ class Puller:
         if source == NONE or (source is None and not self._service.sources()):
             return ()
         try:
+            self._settle(run_id)
             asked = self.pull(run_id, source, limit_s=UPLOAD_LIMIT_S)
         except PhasegateError as error:
             return (f"Prometheus was not asked: {error.message}",)
         later = f"ask again with `phasegate prometheus pull {run_id}`; a server does so by itself"
-        if asked.problems:
-            return (*asked.problems, later)
-        return (
-            (f"{asked.open:,} of {asked.questions:,} questions to Prometheus are open: {later}",) if asked.open else ()
-        )
+        if asked.unasked:
+            told = (
+                f"{asked.unasked:,} of {asked.questions:,} questions to Prometheus were left after {UPLOAD_LIMIT_S:g} s"
+            )
+            return (*asked.problems, told, later)
+        return (*asked.problems, later) if asked.problems else ()
+
+    def _settle(self, run_id: str) -> None:
+        """Wait until the last scrapes of a run that has just ended are in; of one that ends later, a clock is wrong."""
+        ends = [span.end for span in self._service.questions(run_id).spans.values()]
+        left_s = max((SETTLE_S - (datetime.now(UTC) - end).total_seconds() for end in ends), default=0.0)
+        if 0 < left_s <= SETTLE_S + 1:
+            self._stopped.wait(left_s)
 
     # -- in the background --------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ pulls = _table(
     "pulls",
     run_id=sa.String, id=sa.String, source=sa.String, promql=sa.String, step_s=sa.Double, service=sa.String,
     name=sa.String, at=sa.Double, state=sa.String, start_at=_time, end_at=_time, pulled_at=_time, problem=sa.String,
-    again=sa.Boolean, warnings=sa.String, url=sa.String,
+    again=sa.Boolean, warnings=sa.String, place=sa.String,
 )  # fmt: skip
 thresholds = _table(
     "thresholds", run_id=sa.String, metric=sa.String, source=sa.String, ok=sa.Boolean, abort_on_fail=sa.Boolean

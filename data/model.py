@@ -259,7 +259,7 @@ class Pull:
 
     Asked was the time from ``start`` to ``end``. The samples of some time before and after it are kept, too, but the
     statistics of ``series`` are of that time alone. ``again``: a later attempt may be answered. ``warnings`` say that
-    it is not all that there is. ``url`` is where the source was then.
+    it is not all that there is. ``place`` is where the source was then.
     """
 
     query: Query
@@ -271,7 +271,7 @@ class Pull:
     problem: str | None = None
     again: bool = False
     warnings: tuple[str, ...] = ()
-    url: str = ""
+    place: str = ""
 
     @property
     def expected(self) -> int:

@@ -97,7 +97,7 @@ def keep(folder: Path, answers: Iterable[tuple[Pull, Sequence[Points]]]) -> list
         numbered = [(lowest - n, one) for n, one in enumerate(points, 1)]
         lowest -= len(numbered)
         series = tuple(_series(pull, number, one) for number, one in numbered)
-        new[pull.query.id] = replace(pull, series=series)
+        new[pull.query.id] = replace(pull, series=series, warnings=(*pull.warnings, *_infinite(pull, points)))
         samples += numbered
     checksums = dict(before.checksums)
     if samples:
@@ -105,7 +105,7 @@ def keep(folder: Path, answers: Iterable[tuple[Pull, Sequence[Points]]]) -> list
         content = _parquet(samples)
         blocks.keep(folder, name, content)
         checksums[name] = blake3.blake3(content).hexdigest()
-    by_name = {_named(pull) for pull in new.values()} - {None}
+    by_name = {_named(pull) for pull in new.values() if pull.state != "failed"} - {None}
     others = (pull for pull in before.pulls if pull.query.id not in new and _named(pull) not in by_name)
     there = [*others, *new.values()]
     blocks.keep(folder, PULLED, _kept.dump_json(_Kept(there, checksums, lowest)))
@@ -160,6 +160,13 @@ def _series(pull: Pull, number: int, points: Points) -> Series:
         first_at=_at(int(t[0])) if len(t) else pull.start, last_at=_at(int(t[-1])) if len(t) else pull.start,
         last=float(v[-1]) if len(v) else 0.0,
     )  # fmt: skip
+
+
+def _infinite(pull: Pull, points: Sequence[Points]) -> list[str]:
+    """What is divided by nothing is no number, and not nothing either."""
+    first, last = _us(pull.start), _us(pull.end)
+    odd = sum(int(np.count_nonzero(np.isinf(one.v[(one.t >= first) & (one.t <= last)]))) for one in points)
+    return [f"{odd} of its values are infinite"] if odd else []
 
 
 def _sum(v: NDArray[np.float64]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,17 @@ class Connection:
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def place(self) -> str:
+        """Where it is asked, and as whom of many: another has other answers."""
+        return " ".join(
+            [self.url, *(f"{key}={value}" for key, value in sorted({**self.headers, **self.params}.items()))]
+        )
+
+
+SETTLE_S = 5.0
+"""How long after a run its last scrapes may still be on their way into a source."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -37,6 +48,11 @@ class Span:
     start: datetime
     end: datetime
     margin_s: float
+
+    @property
+    def settled_at(self) -> datetime:
+        """When everything that is kept is there."""
+        return self.end + timedelta(seconds=max(self.margin_s, SETTLE_S))
 
 
 @dataclass(frozen=True)

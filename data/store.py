@@ -76,6 +76,7 @@ class Store:
         self._scales = figures.Scales(self.home)
         self._writing = threading.Lock()
         self._changes = 0
+        self._changing = False
         self._engine = sa.create_engine(
             f"duckdb:///{self.home / 'catalog.duckdb'}",
             connect_args={"config": {"memory_limit": "512MB", "threads": 1}},
@@ -431,6 +432,7 @@ class Store:
 
     def _forget_verdicts(self, connection: sa.Connection, run: Run, *, later: bool = False) -> None:
         self._changes += 1
+        self._changing = True
         catalog.forget_verdicts(connection, run, later=later)
 
     @contextmanager
@@ -448,6 +450,9 @@ class Store:
         """For who holds the lock."""
         with self._explaining(self._failed), self._engine.begin() as connection:
             yield connection
+        if self._changing:  # once more: who has read meanwhile has read what was before
+            self._changing = False
+            self._changes += 1
         self._tidy()
 
     def _tidy(self) -> None:
@@ -485,8 +490,7 @@ class Store:
                 if folder.name in known:
                     self._catch_up(folder)
                 elif blocks.is_finished(folder):
-                    pulled.check(folder)
-                    record = replace(blocks.read_whole(folder).record, pulls=tuple(pulled.pulls(folder)))
+                    record = replace(blocks.read_whole(folder).record, pulls=self._pulled(folder))
                     with self._write() as connection:
                         catalog.add_run(connection, record)
                         self._forget_verdicts(connection, record.run)
@@ -496,6 +500,15 @@ class Store:
                 attachments.sweep(folder)
             except StoreError as error:
                 _log.warning("block left alone", block=folder.name, reason=error.message)
+
+    def _pulled(self, folder: Path) -> tuple[Pull, ...]:
+        """What Prometheus said of a run, if it is whole: it is no part of what the run is, and can be asked again."""
+        try:
+            pulled.check(folder)
+            return tuple(pulled.pulls(folder))
+        except StoreError as error:
+            _log.warning("what was pulled is left out", block=folder.name, reason=error.message)
+            return ()
 
     def _catch_up(self, folder: Path) -> None:
         """Tell the catalog of amendments and decisions that a crash kept from it."""

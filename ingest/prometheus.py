@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import numpy as np
@@ -33,6 +34,8 @@ from data.sources import Connection
 
 MOST_POINTS = 10_000
 """Per series in one request: Prometheus gives at most 11,000."""
+MOST_OF_A_QUESTION = 200_000
+"""Per series in all: eleven days in steps of 5 s."""
 MOST_SERIES = 1_000
 """Per answer. An expression that gives more was meant to be aggregated."""
 MOST_BYTES = 64 << 20
@@ -103,6 +106,11 @@ class Prometheus:
             QueryRefused: it does not understand the expression, or answers what cannot be kept.
             SourceError: it does not let us in, or what answers is no Prometheus.
         """
+        if (points := points_of(start, end, step_s)) > MOST_OF_A_QUESTION:
+            raise QueryRefused(
+                f"a run of {end - start} has {points:,} points in steps of {step_s:g} s: over {MOST_OF_A_QUESTION:,}",
+                help="raise `step` of the source in slo.yaml; or is the time of the run wrong?",
+            )
         pieces: list[Answer] = []
         whole = timedelta(seconds=step_s * (MOST_POINTS - 1))
         begin = start
@@ -123,6 +131,10 @@ class Prometheus:
         if len(series) != 1 or not 0 <= series[0].v[0] < _LATEST_S:
             raise SourceError(f"prometheus `{self.name}` answers time() with what is no time")
         return datetime.fromtimestamp(float(series[0].v[0]), UTC)
+
+    def dated(self) -> datetime | None:
+        """When the last answer was sent, by whoever sent it; ``None`` where it does not say."""
+        return self._session.dated
 
     @property
     def _params(self) -> Mapping[str, str]:
@@ -174,6 +186,7 @@ class _Bounded(requests.Session):
         if connection.cert_file:
             self.cert = (connection.cert_file, connection.key_file) if connection.key_file else connection.cert_file
         self._warnings: tuple[str, ...] = ()
+        self.dated: datetime | None = None
 
     def told(self) -> tuple[str, ...]:
         """The warnings of the last answer."""
@@ -192,6 +205,7 @@ class _Bounded(requests.Session):
         if len(promql) > _LONG:
             method, given["data"], given["params"] = "POST", given["params"], None
         response = self._patiently(method, url, until, given)
+        self.dated = _date_of(response)
         if response.status_code != _OK:
             raise _refusal(self._name, self._connection, promql, response)
         if b'"warnings"' in response.content:
@@ -253,6 +267,13 @@ def _hung_up(response: requests.Response, until: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _date_of(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _auth(name: str, connection: Connection, environment: Mapping[str, str]) -> AuthBase | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from data.errors import QueryRefused, SourceDown, SourceError
 from data.model import Pull, PullState
 from ingest.prometheus import Prometheus
@@ -26,11 +28,10 @@ BATCH = 25
 """Questions whose answers are stored at once: what an interruption costs."""
 BATCH_POINTS = 1_000_000
 """Beyond so many points a batch is stored before it is full: they are held in memory until then."""
-CLOCK_TOLERANCE_S = 60.0
-"""A source whose clock is further off than this has stamped the samples with another time than k6 its own.
-
-VictoriaMetrics answers of half a minute ago where no time is named, and is right all the same.
-"""
+CLOCK_TOLERANCE_S = 5.0
+"""A source whose clock is further off than this has stamped the samples with another time than k6 its own."""
+ANSWERS_OF_BEFORE_S = 60.0
+"""VictoriaMetrics answers of half a minute ago where no time is named, and its clock is right all the same."""
 
 Progress = Callable[[int, int], None]
 
@@ -39,12 +40,14 @@ Progress = Callable[[int, int], None]
 class Asked:
     """What became of a pull: how many questions there are, how many were asked now, and how many of those in vain.
 
-    ``open`` are to be asked again. ``answered`` are the sources that have answered something.
+    ``unasked`` are due and were not asked for want of time; ``open`` are to be asked again. ``answered`` are the
+    sources that have answered something.
     """
 
     questions: int
     asked: int
     failed: int
+    unasked: int
     open: int
     problems: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
@@ -52,12 +55,12 @@ class Asked:
 
 def is_open(pull: Pull | None, span: Span) -> bool:
     """Is there no answer yet, or one from before the time that it is about was over?"""
-    return pull is None or pull.again or pull.pulled_at < span.end + timedelta(seconds=span.margin_s)
+    return pull is None or pull.again or pull.pulled_at < span.settled_at
 
 
-def is_due(pull: Pull | None, span: Span, url: str) -> bool:
-    """Is it to be asked? What was refused may have been mended there; what has nothing may be known elsewhere."""
-    return is_open(pull, span) or pull is None or pull.state == "failed" or (pull.state == "empty" and pull.url != url)
+def is_due(pull: Pull | None, span: Span, place: str) -> bool:
+    """Is it to be asked? What was refused may have been mended there; another place has other answers."""
+    return pull is None or is_open(pull, span) or pull.state == "failed" or pull.place != place
 
 
 def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and what has been
@@ -84,16 +87,16 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
     before = {one.query.id: one for one in known}
 
     def is_wanted(query: Query) -> bool:
-        return everything or is_due(before.get(query.id), spans[query.source], connections[query.source].url)
+        return everything or is_due(before.get(query.id), spans[query.source], connections[query.source].place)
 
     asked = [query for query in queries if is_wanted(query)]
     kept, answers = dict(before), dict[str, Pull]()
     for source, connection in connections.items():
         own = [query for query in asked if query.source == source]
         for found in _batches(source, own, connection, spans[source], environment, until):
-            batch = [(replace(one, url=connection.url), points) for one, points in found]
+            batch = [(replace(one, place=connection.place), points) for one, points in found]
             answers |= {one.query.id: one for one, _ in batch}
-            kept |= {one.query.id: one for one, _ in batch if _says_more(one, before.get(one.query.id))}
+            kept |= {one.query.id: one for one, points in batch if _says_more(one, points, before.get(one.query.id))}
             if new := [answer for answer in batch if kept.get(answer[0].query.id) is answer[0]]:
                 store.add_pulls(run.id, new)
             if on_progress:
@@ -102,12 +105,23 @@ def pull(  # noqa: PLR0913, PLR0917  # what is asked, of whom, about when, and w
     left = sum(is_open(kept.get(query.id), spans[query.source]) for query in queries)
     answered = dict.fromkeys(one.query.source for one in answers.values() if one.state != "failed")
     problems = dict.fromkeys(one.problem for one in failed if one.problem)
-    return Asked(len(queries), len(answers), len(failed), left, tuple(problems), tuple(answered))
+    return Asked(
+        len(queries), len(answers), len(failed), len(asked) - len(answers), left, tuple(problems), tuple(answered)
+    )
 
 
-def _says_more(now: Pull, before: Pull | None) -> bool:
-    """A failure takes no answer's place, and is not kept twice."""
-    return now.state != "failed" or before is None or (before.state == "failed" and before.problem != now.problem)
+def _says_more(now: Pull, points: Sequence[Points], before: Pull | None) -> bool:
+    """A failure takes no answer's place, and is not kept twice; nor does less than what the same place said before."""
+    if before is None:
+        return True
+    if now.state == "failed":
+        return before.state == "failed" and before.problem != now.problem
+    if before.state == "failed" or before.place != now.place:
+        return True
+    within = (int(at.timestamp() * 1e6) for at in (now.start, now.end))
+    first, last = within
+    found = sum(int(np.count_nonzero((one.t >= first) & (one.t <= last) & np.isfinite(one.v))) for one in points)
+    return found >= sum(one.n for one in before.series)
 
 
 def _batches(  # noqa: PLR0913, PLR0917  # as above
@@ -144,11 +158,15 @@ def _batches(  # noqa: PLR0913, PLR0917  # as above
 
 def _trouble(prometheus: Prometheus) -> SourceError | None:
     """Why it makes no sense to ask a source now: it is away, does not let us in, or lives at another time."""
+    now = datetime.now(UTC)
     try:
-        ahead = (prometheus.clock() - datetime.now(UTC)).total_seconds()
+        ahead = (prometheus.clock() - now).total_seconds()
     except SourceError as error:
         return error
     if abs(ahead) <= CLOCK_TOLERANCE_S:
+        return None
+    dated = prometheus.dated()
+    if dated and abs((dated - now).total_seconds()) <= CLOCK_TOLERANCE_S and -ANSWERS_OF_BEFORE_S <= ahead <= 0:
         return None
     how = f"{timedelta(seconds=round(abs(ahead)))} {'ahead' if ahead > 0 else 'behind'}"
     return SourceDown(

@@ -227,7 +227,7 @@ class Book:
         measured = {}
         for one in before:
             with suppress(StoreError):  # what is damaged of another run is told to who asks about that one
-                measured[one.run.id] = scraped(objective, one, config, (), samples)
+                measured[one.run.id] = scraped(objective, one, config, find(one).findings, samples, whole=True)
         known = {run: one.value for run, one in measured.items() if one.value is not None and not one.problem}
         if known:
             return now, Held(fmean(known.values()), tuple(known))

@@ -229,7 +229,8 @@ class IngestAnswer:
 class PullAnswer:
     """What became of asking Prometheus about a run: of all ``questions``, those ``asked`` now, and how many in vain.
 
-    ``open`` are to be asked again; ``problems`` say why, each once.
+    ``open`` are to be asked again: in vain, not in time (``unasked``), or before everything that is kept was there.
+    ``problems`` say why, each once.
     """
 
     run: RunRef
@@ -238,6 +239,7 @@ class PullAnswer:
     failed: int
     open: int
     problems: tuple[str, ...] = ()
+    unasked: int = 0
 
 
 @dataclass(frozen=True)

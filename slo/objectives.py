@@ -167,6 +167,8 @@ def _one(asked: Target, filled: ObjectiveResult, held: Held) -> _Ruling:
     holds = target.holds(value)
     # The interval is the run's own: how sure the baseline is, against which a relative target is missed, is not in it.
     proven = filled.ci is not None and all(target.holds(end) == holds for end in filled.ci)
+    # What Prometheus has seen once, has happened; an average of it is another matter.
+    proven = proven or (filled.source is not None and not holds and asked.stat in {"max", "min"})
     proven = proven and (holds or not asked.relative)
     margin = target.margin(value)
     enough = filled.source is not None or filled.n >= _fewest(target)  # each point of Prometheus is of many requests

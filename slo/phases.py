@@ -14,7 +14,7 @@ from slo.plan import MetricsSource, Objective, Phase, ScoreRule
 from slo.reader import Reader, optional, suggestion
 from slo.selector import Selector
 from slo.source import ExpressionError, quoted
-from slo.sources import check_source, read_promql, source_of
+from slo.sources import check_counter, check_source, read_promql, source_of
 from slo.target import Target, parse_quantity
 from slo.targets import check_targets, read_targets
 from slo.tree import Leaf, Node
@@ -275,6 +275,8 @@ def _objective(
     if target is None or (sli is None) == (promql is None):
         return None
     check_targets(r, fields, sli, target, warn)
+    if promql is not None and target.main.stat == "increase":
+        check_counter(r, fields["promql"], promql)
     line, column = r.source.place(node.start)
     return Objective(
         service, sli, promql, target.main, warn.main if warn else None, key or False, weight or 1.0, include or (),

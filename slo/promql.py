@@ -23,6 +23,7 @@ _PART = re.compile(
 _NAME = re.compile(r"\$([A-Za-z_]\w*)")
 _ESCAPED_NAME = re.compile(r"(?<!\\)(?:\\\\)*\\\$")
 _PLAIN = re.compile(r"\s*[A-Za-z_:][\w:]*\s*(\{[^{}]*\})?\s*|\s*\{[^{}]*\}\s*")
+_SUM = re.compile(r"(sum(?:\s*(?:by|without)\s*\([^()]*\))?)\s*\((.*)\)", re.DOTALL)
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _ESCAPED = {"\\": r"\\", '"': r"\x22", "'": r"\x27", "\n": r"\n"}
 """A quote by its number: with a backslash it may stand in its own kind of string only."""
@@ -86,11 +87,28 @@ def names_in(text: str) -> set[str]:
     return found | {name for part in _PART.finditer(text) if part["string"] for name in _NAME.findall(part["string"])}
 
 
-def increase(text: str, window: str, step: str) -> str:
-    """What a counter grew by over ``window``; Prometheus itself sees to counters that begin anew."""
+def counter_in(text: str) -> tuple[str, str]:
+    """What stands around a counter, ``sum by (code)`` or nothing, and the counter's selector.
+
+    Raises:
+        ExpressionError: it is something else. What it grew by could not be told: a sum goes down when a target leaves.
+    """
     text = uncommented(text)
-    bare = _PART.sub(lambda part: "" if part["string"] or part["raw"] else part[0], text)
-    return f"increase({text}[{window}])" if _PLAIN.fullmatch(bare) else f"increase(({text})[{window}:{step}])"
+    around = _SUM.fullmatch(text)
+    before, inner = (around[1].strip(), around[2].strip()) if around else ("", text)
+    if not _PLAIN.fullmatch(_PART.sub(lambda part: "" if part["string"] or part["raw"] else part[0], inner)):
+        raise ExpressionError(
+            "not-a-counter", "what `increase` is asked of is no counter", (0, len(text)),
+            help='write its selector, `requests_total{code="500"}`, or `sum(...)` or `sum by (...) (...)` of one; for '
+            "anything else `last` of `increase(...[$window])`",
+        )  # fmt: skip
+    return before, inner
+
+
+def increase(text: str, window: str) -> str:
+    """What a counter grew by over ``window``; Prometheus itself sees to counters that begin anew."""
+    before, inner = counter_in(text)
+    return f"{before} (increase({inner}[{window}]))" if before else f"increase({inner}[{window}])"
 
 
 def uncommented(text: str) -> str:

@@ -12,7 +12,7 @@ from data.sources import Query, Span
 from slo import promql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from data.model import Run
     from data.sources import Connection
@@ -79,17 +79,16 @@ def queries_of(run: Run, config: Config) -> list[Query]:
     found: dict[str, Query] = {}
     if window_of(run) is None:
         return []
-    for phase in config.phases:
-        for objective in phase.objectives:
-            try:
-                query = query_of(objective, run, config)
-            except Unsaid:
-                continue
-            if query is not None:
-                found.setdefault(query.id, query)
-    for name, source in config.prometheus.items():
-        for query in _about_services(run, name, source):
+    objectives = [objective for phase in config.phases for objective in phase.objectives]
+    for name, source in config.prometheus.items():  # first: without it no objective is believed
+        asked = {objective.service for objective in objectives if objective.source == name and objective.service}
+        services = (run.meta.service,) if run.meta.service else sorted({*run.services, *asked})
+        for query in _about_services(run, name, source, services):
             found.setdefault(query.id, query)
+    for objective in objectives:
+        with suppress(Unsaid):
+            queries = (query_of(objective, run, config), counter_of(objective, run, config))
+            found |= {query.id: query for query in queries if query is not None and query.id not in found}
     return list(found.values())
 
 
@@ -107,11 +106,30 @@ def query_of(objective: Objective, run: Run, config: Config) -> Query | None:
         raise Unsaid("the run does not say when it was: upload its samples, not only a summary")
     text = _filled(objective.promql, run, source, objective.service, window)
     if objective.target.stat == "increase":
-        return Query(name, promql.increase(text, f"{window.seconds}s", _step(source)), None)
+        return Query(name, promql.increase(text, f"{window.seconds}s"), None)
     return Query(name, text, source.step_s)
 
 
-def _about_services(run: Run, name: str, source: MetricsSource) -> Iterator[Query]:
+def counter_of(objective: Objective, run: Run, config: Config) -> Query | None:
+    """The counter that an objective asks the increase of, over time: was it there from the beginning on?"""
+    window, name = window_of(run), objective.source
+    if objective.promql is None or name is None or window is None or objective.target.stat != "increase":
+        return None
+    source = config.prometheus[name]
+    text = _filled(objective.promql, run, source, objective.service, window)
+    return Query(name, promql.counter_in(text)[1], source.step_s)
+
+
+def watch_of(run: Run, name: str, source: MetricsSource, service: str) -> list[Query]:
+    """How it is known whether a service was looked at; nothing is where it pushes its metrics."""
+    if not source.scraped or (window := window_of(run)) is None:
+        return []
+    texts = {**{key: (text, source.step_s) for key, text in _OF_SCRAPES.items()}, SCRAPES: (_SCRAPES, None)}
+    return [Query(name, _filled(text, run, source, service, window), step, service, key)
+            for key, (text, step) in texts.items()]  # fmt: skip
+
+
+def _about_services(run: Run, name: str, source: MetricsSource, services: Iterable[str]) -> Iterator[Query]:
     window = window_of(run)
     if window is None:
         return
@@ -125,11 +143,12 @@ def _about_services(run: Run, name: str, source: MetricsSource) -> Iterator[Quer
     used = {(GENERATOR if one.generator else SATURATION) + one.name: one for one in source.saturation}
     levels = {key: one.at for key, one in used.items()}
     shares = {key: f"({promql.uncommented(one.used)}) / ({promql.uncommented(one.limit)})" for key, one in used.items()}
-    over_time = (_OF_SCRAPES if source.scraped else {}) | _OVER_TIME
-    over_time |= {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
+    over_time = _OVER_TIME | {f"{COLLECTED}{key}": text for key, text in source.collect.items()}
     over_time |= {key: text for key, text in shares.items() if key.startswith(SATURATION)}
-    at_its_end = ({SCRAPES: _SCRAPES} if source.scraped else {}) | _AT_ITS_END | _latency(source)
-    for service in (run.meta.service,) if run.meta.service else run.services:
+    at_its_end = _AT_ITS_END | _latency(source)
+    for service in services:
+        with suppress(Unsaid):
+            yield from watch_of(run, name, source, service)
         yield from ask(over_time, service, source.step_s)
         yield from ask(at_its_end, service, None)
     yield from ask({key: text for key, text in shares.items() if key.startswith(GENERATOR)}, None, source.step_s)

@@ -7,13 +7,15 @@ Its numbers are in the units that Prometheus's conventions ask for: seconds, byt
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from data.catalog import StoredMeasurement
+from data.sources import SETTLE_S
 from slo import numbers
 from slo.findings import concerns
 from slo.model import RULE_VERSION
-from slo.queries import Unsaid, query_of
+from slo.queries import Unsaid, counter_of, query_of, watch_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +38,25 @@ _QUANTILE = """
 """
 
 
-def measured(
-    objective: Objective, record: RunRecord, config: Config, findings: Sequence[Finding], samples: SampleEngine
+def measured(  # noqa: PLR0913  # what it is, of which run, by whose rules, with which doubts
+    objective: Objective,
+    record: RunRecord,
+    config: Config,
+    findings: Sequence[Finding],
+    samples: SampleEngine,
+    *,
+    whole: bool = False,
 ) -> StoredMeasurement:
-    """The value of a promql objective in its target's unit, or why there is none."""
+    """The value of a promql objective in its target's unit, or why there is none.
+
+    A part that misses the target is enough to tell, unless the ``whole`` is wanted, to hold others against.
+    """
     main = objective.target
+    targets = (*objective.asks, *(objective.warned or ()))
+    unit = next((one.unit for one in targets if not one.relative), "")
     blank = StoredMeasurement(
         run_id=record.run.id, service=objective.service, sli=objective.promql or "", stat=main.stat, include="",
-        rule_version=RULE_VERSION, n=0, count=None, value=None, unit="" if main.relative else main.unit, ci_low=None,
+        rule_version=RULE_VERSION, n=0, count=None, value=None, unit=unit, ci_low=None,
         ci_high=None, ci_method=None, value_ok=None, n_ok=None, problem=None,
     )  # fmt: skip
     try:
@@ -63,10 +76,10 @@ def measured(
     if blank.unit == "ms":
         value *= _MS_PER_S
     filled = replace(blank, value=value, n=sum(one.n for one in series))
-    doubt = _doubt(
-        main.stat, pull, series, [f for f in findings if f.code in _UNWATCHED and concerns(f, objective.service)]
-    )
-    if doubt and objective.asks.holds(value, None) is not False:  # what is missed by a part is missed
+    about = [f for f in findings if f.code in _UNWATCHED and concerns(f, objective.service)]
+    doubt = _doubt(objective, pull, series, value) or _unwatched(objective, record, config)
+    doubt = doubt or _unknown_growth(objective, record, config) or next((one.message for one in about), None)
+    if doubt and (whole or objective.asks.holds(value, None) is not False):
         return replace(filled, problem=doubt)
     return filled
 
@@ -111,14 +124,59 @@ def _statistic(objective: Objective, run_id: str, pull: Pull, series: Sequence[S
     return float(found)
 
 
-def _doubt(stat: str, pull: Pull, series: Sequence[Series], unwatched: Sequence[Finding]) -> str | None:
+def _doubt(objective: Objective, pull: Pull, series: Sequence[Series], value: float) -> str | None:
     """Why what was measured is not all of it."""
+    source, stat = pull.query.source, objective.target.stat
     if pull.warnings:
-        return f"prometheus `{pull.query.source}` warns that this is not all: {pull.warnings[0]}"
+        return f"prometheus `{source}` warns that this is not all: {pull.warnings[0]}"
+    if pull.pulled_at < pull.end + timedelta(seconds=SETTLE_S):
+        return f"prometheus `{source}` was asked before the last scrapes of the run were in"
+    if objective.target.unit == "ratio" and objective.target.lower and value > 1:
+        return f"{numbers.ratio(value)} is more than all: does the expression give per cent, not a share of 1?"
     if stat == "last":  # what came before it does not matter, but it has to be of the end
         missing = (pull.end - max(one.last_at for one in series)) / (pull.end - pull.start)
     else:
         missing = 1 - max(one.n for one in series) / pull.expected
     if missing > MOST_MISSING:
         return f"Prometheus has no numbers for {numbers.ratio(missing, 0)} of the run's time"
-    return unwatched[0].message if unwatched else None
+    return None
+
+
+def _unwatched(objective: Objective, record: RunRecord, config: Config) -> str | None:
+    """Why it is not known whether anybody looked: else Prometheus shows the last value for up to five minutes."""
+    name = objective.source or ""
+    source = config.prometheus[name]
+    if not source.scraped:
+        return None
+    services = (objective.service,) if objective.service else record.run.services
+    if not services:
+        return "the run names no service, so whether anything was scraped in its time is not known"
+    answers = {one.query.id: one for one in record.pulls}
+    for service in services:
+        for query in watch_of(record.run, name, source, service):
+            pull = answers.get(query.id)
+            if pull is None or pull.state == "failed":
+                why = pull.problem if pull else "it has not been asked yet"
+                return f"whether {service} was scraped in the time of the run is not known: {why}"
+    return None
+
+
+def _unknown_growth(objective: Objective, record: RunRecord, config: Config) -> str | None:
+    """Why it is not known what a counter grew by: it is seen from its second scrape on."""
+    query = counter_of(objective, record.run, config)
+    if query is None:
+        return None
+    pull = next((one for one in record.pulls if one.query.id == query.id), None)
+    if pull is None or pull.state == "failed":
+        return pull.problem if pull else f"prometheus `{query.source}` has not been asked yet since when its counter is"
+    seen = [one for one in pull.series if one.n]
+    if not seen or 1 - max(one.n for one in seen) / pull.expected > MOST_MISSING:
+        return "Prometheus has seen the counter for a part of the run's time only"
+    late = pull.start + timedelta(seconds=2 * (query.step_s or 0))
+    born = [one for one in seen if one.first_at > late and one.min > 0]
+    if born:
+        at = numbers.seconds((born[0].first_at - pull.start).total_seconds())
+        return (
+            f"a counter began {at} into the run, at {born[0].min:g}: what it had counted by then is not in its increase"
+        )
+    return None

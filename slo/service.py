@@ -193,9 +193,11 @@ class Service:
         return questions_of(self._store.find_run(run_id), self._config.require())
 
     def sources(self) -> str | None:
-        """The digest of the slo.yaml in force if it describes a Prometheus; ``None`` if there is none to ask."""
+        """What would be asked, and where, by the slo.yaml in force; ``None`` if it describes no Prometheus."""
         config = self._config.load()
-        return config.digest if config and config.prometheus else None
+        if config is None or not config.prometheus:
+            return None
+        return "\n".join([config.digest, *(one.connection.place for one in config.prometheus.values())])
 
     def attachments(self, run_id: str) -> tuple[Attachment, ...]:
         """The files kept with a run."""

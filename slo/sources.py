@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from data.sources import Connection
 from slo.kinds import parse_duration
 from slo.plan import MetricsSource, Saturation
-from slo.promql import DURATIONS, check
+from slo.promql import DURATIONS, check, counter_in
 from slo.reader import Reader, optional, suggestion
 from slo.source import ExpressionError, quoted
 from slo.target import parse_quantity
@@ -61,6 +61,14 @@ def read_promql(
     known = [name for name in OF_A_RUN if name != "service" or service is not None]
     _checked(r, node, text, [*known, *(asked[1].labels if asked else ())], macro=service is not None)
     return text
+
+
+def check_counter(r: Reader, node: Node, text: str) -> None:
+    """Check that the increase of an expression can be told."""
+    try:
+        counter_in(text)
+    except ExpressionError as error:
+        r.note_expression(node, error)
 
 
 def check_source(

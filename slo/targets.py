@@ -51,6 +51,12 @@ def check_targets(
     Of several targets, and of one that is relative beside one that is not, the latter is seen when they are judged.
     """
     _check_fits(r, fields["target"], sli, target)
+    units = {one.unit for one in (*target, *(warn or ())) if not one.relative}
+    if sli is None and len(units) > 1:
+        told = " and ".join(f"`{unit or 'none'}`" for unit in sorted(units))
+        help = "an expression has one unit: write it with every target"
+        r.note(fields["target"], "mixed-units", f"the targets have different units, {told}", help=help)
+        return
     if warn is None:
         return
     if warn.is_single and target.is_single and _is_comparable(warn.main, target.main):

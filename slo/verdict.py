@@ -140,12 +140,14 @@ def covers(run: Speaking, service: str | None, tested: Container[str] = ()) -> b
 
 def _where_to_look(missed: Sequence[ObjectiveResult], run_id: str) -> list[str]:
     """Requests are broken down by endpoint and cause; of anything else only its own number is known."""
-    http = [o for o in missed if o.sli.startswith("http_req")]
+    http = [o for o in missed if o.sli.startswith("http_req") and not o.source]
     steps = []
     if http:
         services = ", ".join(sorted({o.service or "the system" for o in http}))
         steps.append(f"look at the endpoints of {services}: `phasegate compare {run_id}`")
-    if other := [o for o in missed if o not in http]:
+    if any(o.source for o in missed):
+        steps.append(f"see what Prometheus has of it: `phasegate prometheus show {run_id}`")
+    if other := [o for o in missed if o not in http and not o.source]:
         steps.append(f"find out in the script what it counts as {_names(other)}")
     return steps
 

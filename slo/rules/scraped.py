@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from slo import numbers
@@ -19,6 +20,10 @@ FEWEST_SCRAPES = 2
 """Of one alone nothing is known of what came before or after it in the run."""
 GAP = 3.0
 """Scrapes missed in a row are a gap from this many usual intervals on: one that is late is no sign of anything."""
+MANY_SCRAPES = 12
+"""What the usual interval is, can be told from so many: of few, a gap would be a large part of it."""
+MOST_UNSEEN = 0.2
+"""A larger share of the run's time than this without a scrape is a gap, whatever is usual."""
 
 
 def target_down(record: RunRecord) -> Iterator[Finding]:
@@ -32,7 +37,12 @@ def target_down(record: RunRecord) -> Iterator[Finding]:
         if not (down := [one for one in pull.series if one.n]):
             continue
         first, last = min(one.first_at for one in down), max(one.last_at for one in down)
-        lost = [s for s in _requests(record, service) if unreached(s)]
+        beside = timedelta(seconds=2 * (pull.query.step_s or 0))
+        lost = [
+            s
+            for s in _requests(record, service)
+            if unreached(s) and s.first_at <= last + beside and s.last_at >= first - beside
+        ]
         n = sum(s.n for s in lost)
         for_s = (last - first).total_seconds() + (pull.query.step_s or 0)
         when = f"from {_into(pull, first)} on, for about {numbers.seconds(for_s)}"
@@ -73,13 +83,15 @@ def restarted(record: RunRecord) -> Iterator[Finding]:
 def scrape_gap(record: RunRecord) -> Iterator[Finding]:
     """Prometheus has looked at a service too seldom to tell what it did in the run.
 
-    That is no target at all, fewer than two scrapes within the run (``FEWEST_SCRAPES``), or none for three usual
-    intervals (``GAP``). Between scrapes it shows the last value, for up to five minutes. k6's own numbers are not in
-    doubt by that.
+    That is no target at all, fewer than two scrapes within the run (``FEWEST_SCRAPES``), or none for more
+    than a fifth of it (``MOST_UNSEEN``), or for three usual intervals (``GAP``) where there are scrapes enough to know
+    what is usual (``MANY_SCRAPES``). Between scrapes it shows the last value, for up to five minutes. Of several
+    targets the one that was looked at best counts: others come and go. k6's own numbers are not in doubt by that.
     """
-    ages = dict(_answers(record, AGE))
-    counts = {service: _largest(pull) for service, pull in _answers(record, SCRAPES)}
+    ages = {(pull.query.source, service): pull for service, pull in _answers(record, AGE)}
+    counts = {(pull.query.source, service): _largest(pull) for service, pull in _answers(record, SCRAPES)}
     for service, pull in _answers(record, UP):
+        place = pull.query.source, service
         if not pull.series:
             yield Finding(
                 "scrape_gap", "info",
@@ -89,14 +101,17 @@ def scrape_gap(record: RunRecord) -> Iterator[Finding]:
                 "say in slo.yaml how its targets are found (`select`), or `scraped: false` where they push",
             )  # fmt: skip
             continue
-        scrapes = round(counts.get(service, 0.0))
+        scrapes, oldest = round(counts.get(place, 0.0)), _largest(ages[place]) if place in ages else 0.0
         seconds = (pull.end - pull.start).total_seconds()
-        oldest = _largest(ages[service]) if service in ages else 0.0
-        evidence: Evidence = {"scrapes": scrapes, "oldest_s": oldest}
+        unseen = 1 - max(one.n for one in pull.series) / pull.expected
+        evidence: Evidence = {"scrapes": scrapes, "oldest_s": oldest, "unseen": unseen}
+        usual = seconds / scrapes if scrapes >= MANY_SCRAPES else math.inf
         if scrapes < FEWEST_SCRAPES:
             told = f"scraped {service} {('not at all', 'once')[scrapes]} in the {numbers.seconds(seconds)} of the run"
-        elif oldest > GAP * seconds / scrapes:
-            told = f"did not scrape {service} for {numbers.seconds(oldest)} of the run"
+        elif oldest > min(GAP * usual, MOST_UNSEEN * seconds):
+            told = f"did not scrape {service} for {numbers.seconds(oldest)} of the run's {numbers.seconds(seconds)}"
+        elif unseen > MOST_UNSEEN:
+            told = f"had {service} among its targets for {numbers.ratio(1 - unseen, 0)} of the run only"
         else:
             continue
         yield Finding(

@@ -12,7 +12,7 @@ from tests.builders import START
 
 SPAN = Span(START, START + timedelta(seconds=60), margin_s=30)
 HERE, ELSEWHERE = "http://here", "http://elsewhere"
-ANSWERED = Pull(Query("main", "up", 5.0), "ok", SPAN.start, SPAN.end, SPAN.end + timedelta(seconds=30), url=HERE)
+ANSWERED = Pull(Query("main", "up", 5.0), "ok", SPAN.start, SPAN.end, SPAN.end + timedelta(seconds=30), place=HERE)
 EARLY = replace(ANSWERED, pulled_at=SPAN.end + timedelta(seconds=29))
 EMPTY = replace(ANSWERED, state="empty")
 AWAY = replace(ANSWERED, state="failed", again=True)
@@ -20,11 +20,11 @@ REFUSED = replace(ANSWERED, state="failed", again=False)
 
 
 @pytest.mark.parametrize(
-    ("pull", "url", "still_open", "due"),
+    ("pull", "place", "still_open", "due"),
     [
         (None, HERE, True, True),
         (ANSWERED, HERE, False, False),
-        (ANSWERED, ELSEWHERE, False, False),
+        (ANSWERED, ELSEWHERE, False, True),
         (EARLY, HERE, True, True),
         (EMPTY, HERE, False, False),
         (EMPTY, ELSEWHERE, False, True),
@@ -33,6 +33,6 @@ REFUSED = replace(ANSWERED, state="failed", again=False)
     ],
     ids=["never", "answered", "moved", "before its margin", "nothing", "nothing elsewhere", "away", "refused"],
 )
-def test_what_is_asked_again(pull: Pull | None, url: str, *, still_open: bool, due: bool) -> None:
+def test_what_is_asked_again(pull: Pull | None, place: str, *, still_open: bool, due: bool) -> None:
     """By itself only what is open; by hand what was refused, too, and what another place may know."""
-    assert (is_open(pull, SPAN), is_due(pull, SPAN, url)) == (still_open, due)
+    assert (is_open(pull, SPAN), is_due(pull, SPAN, place)) == (still_open, due)

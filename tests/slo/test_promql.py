@@ -206,18 +206,24 @@ def test_quotes_and_names_that_are_none_are_let_be(text: str) -> None:
         ("job:x:sum", "increase(job:x:sum[60s])"),
         ("x_total # of all", "increase(x_total[60s])"),
         ("# of all\nx_total", "increase(x_total[60s])"),
-        ("sum(x_total)", "increase((sum(x_total))[60s:5s])"),
-        ("x_total + y_total # both", "increase((x_total + y_total)[60s:5s])"),
-        ("x_total offset 5m", "increase((x_total offset 5m)[60s:5s])"),
-        ("x_total\n# a\n or y_total", "increase((x_total\n\n or y_total)[60s:5s])"),
+        ("sum(x_total)", "sum (increase(x_total[60s]))"),
+        ('sum by (a, b) (x_total{c=~"(5..)"}) # all', 'sum by (a, b) (increase(x_total{c=~"(5..)"}[60s]))'),
+        ("sum without(a)(x_total)", "sum without(a) (increase(x_total[60s]))"),
     ],
 )
 @pytest.mark.prometheus
-def test_what_a_counter_grew_by_is_asked_of_selectors_and_of_anything_else_in_steps(
-    text: str, expected: str, tmp_path: Path
-) -> None:
-    assert promql.increase(text, "60s", "5s") == expected
+def test_what_a_counter_grew_by_is_asked_before_it_is_summed(text: str, expected: str, tmp_path: Path) -> None:
+    assert promql.increase(text, "60s") == expected
     assert parsed([expected], tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x_total + y_total", "x_total offset 5m", "x_total or y_total", "max(x)", "rate(x[5m])", "sum(rate(x[5m]))"],
+)
+def test_what_is_no_counter_has_no_increase(text: str) -> None:
+    with pytest.raises(ExpressionError, match="no counter"):
+        promql.counter_in(text)
 
 
 def test_names_are_found_wherever_they_count() -> None:

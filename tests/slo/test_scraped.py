@@ -18,6 +18,7 @@ from slo.verdict import decide
 from tests.builders import START, finding, record, requests
 
 END = START + timedelta(seconds=20)
+LATER = END + timedelta(seconds=10)
 RUN = record(*requests(service="event"), meta=RunMeta(service="event", environment="ci"))
 
 
@@ -34,7 +35,7 @@ class Samples:
 def config(target: str, promql: str = "x", warn: str | None = None) -> Config:
     more = f', warn: "{warn}"' if warn else ""
     return parse_config(
-        "version: 1\nprometheus: {main: {url: 'http://p:9090', step: 1s}}\n"
+        "version: 1\nprometheus: {main: {url: 'http://p:9090', step: 1s, scraped: false}}\n"
         f"phases: [{{id: A, objectives: [{{service: event, promql: '{promql}', target: \"{target}\"{more}}}]}}]"
     )
 
@@ -53,14 +54,16 @@ def judged(
     promql: str = "x",
     warn: str | None = None,
     findings: tuple[str, ...] = (),
+    counter: tuple[Series, ...] = (),
     **more: Any,  # noqa: ANN401  # any field
 ) -> ObjectiveResult:
     """The objective ``target`` of a run about which Prometheus said this."""
     slo = config(target, promql, warn)
     (objective,) = slo.phases[0].objectives
     query = next(one for one in queries_of(RUN.run, slo) if one.name is None)
-    pull = replace(Pull(query, "ok" if found else "empty", START, END, END, found), **more)
-    run = replace(RUN, pulls=(pull,))
+    pull = replace(Pull(query, "ok" if found else "empty", START, END, LATER, found), **more)
+    grown = [one for one in queries_of(RUN.run, slo) if one.name is None and one.id != query.id]
+    run = replace(RUN, pulls=(pull, *(Pull(one, "ok", START, END, LATER, counter) for one in grown)))
     doubts = [finding("info", code, "event") for code in findings]
     now = measured(objective, run, slo, doubts, Samples())  # type: ignore[arg-type]  # only `query` is asked
     return judge(objective, now, None, doubts)
@@ -93,9 +96,71 @@ def test_a_statistic_is_of_the_runs_time_and_in_the_targets_unit(target: str, va
 
 
 def test_an_increase_is_asked_of_prometheus_itself() -> None:
-    (query, *_) = queries_of(RUN.run, config("increase < 5", 'errors{service="$service"}'))
-    assert (query.promql, query.step_s) == ('increase(errors{service="event"}[20s])', None)
-    assert judged("increase < 5", series(1, 3.0, first_s=20), promql="errors").value == 3
+    asked = [
+        one
+        for one in queries_of(RUN.run, config("increase < 5", 'sum(errors{service="$service"})'))
+        if one.name is None
+    ]
+    assert [(one.promql, one.step_s) for one in asked] == [
+        ('sum (increase(errors{service="event"}[20s]))', None),
+        ('errors{service="event"}', 1.0),
+    ]
+    found = judged("increase < 5", series(1, 3.0, first_s=20), promql="errors", counter=(series(2, *range(21)),))
+    assert (found.state, found.value) == ("met", 3)
+
+
+@pytest.mark.parametrize(
+    ("counter", "why"),
+    [
+        ((), "for a part of the run's time only"),
+        ((series(2, *range(10)),), "for a part of the run's time only"),
+        ((series(2, *range(21)), series(3, 50.0, 51.0, first_s=10)), "a counter began 10.0 s into the run, at 50"),
+    ],
+    ids=["unseen", "for a while", "born in the run"],
+)
+def test_what_a_counter_grew_by_unseen_is_not_known(counter: tuple[Series, ...], why: str) -> None:
+    found = judged("increase < 5", series(1, 3.0, first_s=20), promql="errors", counter=counter)
+    assert (found.state, why in found.reason) == ("not_evaluable", True), found.reason
+
+
+def test_a_counter_that_begins_at_nothing_hides_nothing() -> None:
+    both = (series(2, *range(21)), series(3, 0.0, 1.0, first_s=10))
+    assert judged("increase < 5", series(1, 3.0, first_s=20), promql="errors", counter=both).state == "met"
+
+
+WATCH = """
+version: 1
+prometheus: {main: {url: 'http://p:9090', step: 1s}}
+phases: [{id: A, objectives: [{SERVICE promql: x, target: "max < 5"}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("ok", None), ("empty", None), ("failed", "it is away"), (None, "asked yet")]
+)
+def test_without_knowing_whether_anybody_looked_nothing_is_met(state: str | None, expected: str | None) -> None:
+    slo = parse_config(WATCH.replace("SERVICE", "service: event,"))
+    (objective,) = slo.phases[0].objectives
+    pulls = [
+        Pull(query, "ok", START, END, LATER, (series(n, *WHOLE),))
+        if query.name != "age"
+        else Pull(query, state, START, END, LATER, problem="it is away")  # type: ignore[arg-type]  # a state
+        for n, query in enumerate(queries_of(RUN.run, slo), 1)
+        if query.name != "age" or state
+    ]
+    now = measured(objective, replace(RUN, pulls=tuple(pulls)), slo, (), Samples())  # type: ignore[arg-type]
+    assert now.value == 4
+    assert (now.problem is None) == (expected is None)
+    assert expected is None or expected in (now.problem or "")
+
+
+def test_of_a_run_that_names_no_service_nobody_knows_whether_it_was_watched() -> None:
+    slo = parse_config(WATCH.replace("SERVICE", ""))
+    (objective,) = slo.phases[0].objectives
+    bare = record(*requests())
+    query = next(one for one in queries_of(bare.run, slo) if one.name is None)
+    run = replace(bare, pulls=(Pull(query, "ok", START, END, LATER, (series(1, *WHOLE),)),))
+    assert "names no service" in (measured(objective, run, slo, (), Samples()).problem or "")  # type: ignore[arg-type]
 
 
 def test_of_several_series_only_the_extremes_are_one_number() -> None:
@@ -114,6 +179,11 @@ MISSING: dict[str, tuple[ObjectiveResult, str]] = {
     "failed": (judged("max < 5", state="failed", problem="it is away"), "it is away"),
     "a hole": (judged("max < 5", series(1, *WHOLE[:16])), "no numbers for 24 % of the run's time"),
     "an early end": (judged("last < 5", series(1, *WHOLE[:16])), "no numbers for 25 % of the run's time"),
+    "too early": (
+        judged("max < 5", series(1, *WHOLE), pulled_at=END + timedelta(seconds=4)),
+        "before the last scrapes",
+    ),
+    "per cent": (judged("min > 95%", series(1, *([42.0] * 21))), "is more than all"),
     "partial": (judged("max < 5", series(1, *WHOLE), warnings=("a store is gone",)), "a store is gone"),
     "down": (judged("max < 5", series(1, *WHOLE), findings=("target_down",)), "target_down"),
     "unwatched": (judged("max < 5", series(1, *WHOLE), findings=("scrape_gap",)), "scrape_gap"),
@@ -157,7 +227,7 @@ def test_a_warning_comes_before_a_miss() -> None:
 
 
 def _without_source() -> RunRecord:
-    return replace(RUN, pulls=(Pull(Query("main", "x", 1.0), "ok", START, END, END, (series(1, *WHOLE),)),))
+    return replace(RUN, pulls=(Pull(Query("main", "x", 1.0), "ok", START, END, LATER, (series(1, *WHOLE),)),))
 
 
 def test_without_a_source_or_a_question_there_is_nothing() -> None:

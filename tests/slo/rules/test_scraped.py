@@ -38,12 +38,16 @@ def seen(*pulls: Pull, run: RunRecord = HEALTHY) -> RunRecord:
     return replace(run, pulls=pulls)
 
 
+WATCHED = answer(UP, [(s, 1) for s in range(0, 61, 5)])
+
+
 def scraped(scrapes: int, oldest_s: float) -> RunRecord:
-    return seen(answer(UP, [(0, 1)]), answer(SCRAPES, [(60, scrapes)]), answer(AGE, [(0, 0.5), (30, oldest_s)]))
+    return seen(WATCHED, answer(SCRAPES, [(60, scrapes)]), answer(AGE, [(0, 0.5), (30, oldest_s)]))
 
 
 DOWN_FROM_30 = answer(DOWN, [(s, 0.0) for s in (30, 35, 40)])
 LOST = record(*requests(service=EVENT), *during(refused(20, service=EVENT), 31, 42))
+LOST_EARLY = record(*requests(service=EVENT), *during(refused(20, service=EVENT), 1, 12))
 THIRTY_IN = (START + timedelta(seconds=30)).timestamp()
 
 SIGNS = {
@@ -58,8 +62,16 @@ SIGNS = {
     "a start just as the run begins": (seen(answer(STARTED, [(0, START.timestamp() + 0.5)])), []),
     "a start after the run": (seen(answer(STARTED, [(0, 1.0), (60, END.timestamp() + 5)])), []),
     "scraped all the time": (scraped(12, 6.0), []),
-    "late by less than three intervals": (scraped(12, 14.9), []),
-    "late by more": (scraped(12, 15.1), [("scrape_gap", "info")]),
+    "late by less than three intervals": (scraped(20, 8.9), []),
+    "late by more": (scraped(20, 9.1), [("scrape_gap", "info")]),
+    "late by less than a fifth of the run": (scraped(5, 11.9), []),
+    "late by a larger share of it": (scraped(5, 12.1), [("scrape_gap", "info")]),
+    "seen for the first seconds alone": (scraped(3, 60.0), [("scrape_gap", "info")]),
+    "gone from the targets half-way": (
+        seen(answer(UP, [(s, 1) for s in range(0, 31, 5)]), answer(SCRAPES, [(60, 6)]), answer(AGE, [(0, 5.0)])),
+        [("scrape_gap", "info")],
+    ),
+    "lost long before it was down": (seen(DOWN_FROM_30, run=LOST_EARLY), [("target_down", "info")]),
     "scraped once": (scraped(1, 1.0), [("scrape_gap", "info")]),
     "not scraped at all": (seen(answer(UP, [(0, 1)])), [("scrape_gap", "info")]),
     "unknown to Prometheus": (seen(answer(UP), answer(SCRAPES), answer(AGE)), [("scrape_gap", "info")]),
