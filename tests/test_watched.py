@@ -188,8 +188,8 @@ def test_a_service_that_restarts_is_noticed(watched: Bench) -> None:
         watched.start()
 
     answer = watched.loaded("restarted", again)
-    assert "restarted" in _findings(answer)
-    assert answer["verdict"]["verdict"] == "inconclusive"
+    assert _findings(answer)["restarted"] == "suspect"
+    assert answer["verdict"]["verdict"] in {"inconclusive", "fail"}, "what was lost meanwhile may prove a miss"
 
 
 def test_while_prometheus_is_away_a_run_is_stored_and_completed_later(watched: Bench) -> None:
