@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from slo.model import PhaseRef, Pulled, PulledSeries, RunRef
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from data.model import Pull, Run, RunRecord
     from slo.config import Config, Phase
+
+
+_SECONDS = re.compile(r"^(?!.*\*).*histogram_quantile\s*\(.*_seconds(_bucket)?\b", re.DOTALL)
+"""A quantile of what is counted in seconds, and not multiplied: a plain number beside it is meant in ms, as in k6."""
 
 
 def run_ref(run: Run) -> RunRef:
@@ -55,4 +60,10 @@ def left_open(phases: Sequence[Phase], sources: Collection[str]) -> list[str]:
         notes.append("the score is for `phasegate gate`: here every objective counts by itself")
     if not sources and any(objective.promql for phase in phases for objective in phase.objectives):
         notes.append("promql objectives have no data until slo.yaml describes a `prometheus`; without, nothing passes")
-    return notes
+    notes += [
+        f"`{one.asks.text}` has no unit, and `{one.promql}` gives seconds by its name: write ms or s"
+        for phase in phases
+        for one in phase.objectives
+        if one.promql and one.target.unit == "" and not one.target.relative and _SECONDS.search(one.promql)
+    ]
+    return list(dict.fromkeys(notes))

@@ -7,6 +7,7 @@ import pytest
 from data.sources import Connection
 from slo.config import Config, parse_config
 from slo.plan import MetricsSource, Saturation
+from slo.refs import left_open
 from tests.slo.test_config import FINE, _marked, _phase, _problems
 
 URL = "http://prometheus.example:9090"
@@ -262,3 +263,21 @@ def test_what_a_source_is_asked_is_part_of_the_digest(said: str) -> None:
 def test_the_name_of_the_source_is_part_of_the_digest() -> None:
     asked = "{promql: up, target: min > 0}"
     assert config("{a: {url: http://a}}", asked).digest != config("{b: {url: http://a}}", asked).digest
+
+
+@pytest.mark.parametrize(
+    ("promql", "target", "told"),
+    [
+        ("histogram_quantile(0.95, sum by (le) (rate(x_seconds_bucket[1m])))", "p(95) < 250", True),
+        ("histogram_quantile(0.95, x_seconds_bucket)", "p(95) < 250ms", False),
+        ("1000 * histogram_quantile(0.95, x_seconds_bucket)", "p(95) < 250", False),
+        ("rate(x_seconds_count[1m])", "avg < 250", False),
+        ("histogram_quantile(0.95, x_bytes_bucket)", "p(95) < 250", False),
+    ],
+)
+def test_milliseconds_beside_seconds_are_pointed_out(promql: str, target: str, *, told: bool) -> None:
+    slo = parse_config(
+        "version: 1\nprometheus: {main: {url: 'http://p'}}\n"
+        f"phases: [{{id: a, objectives: [{{promql: '{promql}', target: '{target}'}}]}}]"
+    )
+    assert any("gives seconds" in note for note in left_open(slo.phases, slo.prometheus)) == told
