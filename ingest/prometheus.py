@@ -146,9 +146,12 @@ class Prometheus:
         except PrometheusApiClientException as error:  # our session refuses first; should the library ever
             raise SourceError(f"{self.name} refused {promql}: {str(error)[:_MOST_TOLD]}") from error
         except requests.exceptions.SSLError as error:
+            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)  # else it refuses us
+            wrong = "has no certificate that is trusted" if untrusted else "does not agree to TLS with us"
+            help = "name its authority" if untrusted else "name a certificate of ours that it trusts"
+            how = "`tls: {ca_file: ...}`" if untrusted else "`tls: {cert_file: ..., key_file: ...}`"
             raise SourceError(
-                f"{self._connection.url} of prometheus `{self.name}` has no certificate that is trusted",
-                help="name its authority with `tls: {ca_file: ...}`",
+                f"{self._connection.url} of prometheus `{self.name}` {wrong}", help=f"{help} with {how}"
             ) from error
         except requests.exceptions.Timeout as error:
             raise _slow(self.name, self._connection) from error

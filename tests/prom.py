@@ -82,12 +82,13 @@ def prometheus(
     retention: str = _FOREVER,
     password: bool = False,
     tls: bool = False,
+    mutual: bool = False,
 ) -> Iterator[Prometheus]:
     """The real Prometheus, once it is ready; its log, configuration and data are in ``folder``.
 
     ``history`` is OpenMetrics text (:func:`openmetrics`), which it has from the start; what is older than the newest of
-    it by more than ``retention`` is thrown away. With ``password`` it asks for USER and PASSWORD. It can be reloaded
-    over HTTP.
+    it by more than ``retention`` is thrown away. With ``password`` it asks for USER and PASSWORD, with ``mutual`` for
+    its own certificate. It can be reloaded over HTTP.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data, log, port = folder / "data", folder / "prometheus.log", free_port()
@@ -97,7 +98,7 @@ def prometheus(
     command = [
         "prometheus",
         f"--config.file={_written(folder / 'prometheus.yml', config)}",
-        f"--web.config.file={_written(folder / 'web.yml', _web(certificate, password=password))}",
+        f"--web.config.file={_written(folder / 'web.yml', _web(certificate, password=password, mutual=mutual))}",
         f"--web.listen-address=127.0.0.1:{port}",
         f"--storage.tsdb.path={data}",
         f"--storage.tsdb.retention.time={retention}",
@@ -106,6 +107,8 @@ def prometheus(
     ]
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     trust = ssl.create_default_context(cafile=certificate)
+    if certificate and mutual:
+        trust.load_cert_chain(certificate)
     auth = (USER, PASSWORD) if password else None
     with (
         httpx.Client(base_url=url, auth=auth, verify=trust, trust_env=False, timeout=30) as client,
@@ -133,9 +136,11 @@ def _written(file: Path, config: Json | str) -> Path:
     return file
 
 
-def _web(certificate: Path | None, *, password: bool) -> Json:
+def _web(certificate: Path | None, *, password: bool, mutual: bool) -> Json:
     users = {"basic_auth_users": {USER: _HASHED}} if password else {}
     server = {"cert_file": str(certificate), "key_file": str(certificate)}
+    if mutual:
+        server |= {"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": str(certificate)}
     return users | ({"tls_server_config": server} if certificate else {})
 
 

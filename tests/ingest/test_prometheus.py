@@ -463,3 +463,16 @@ def test_a_file_that_is_no_certificate_is_an_error_of_ours(over_tls: prom.Promet
         connection = Connection(over_tls.url, **{field: str(tmp_path / "a.pem")})  # type: ignore[arg-type]  # a file
         with Prometheus("main", connection, {}) as asked, pytest.raises(SourceError):
             ask(asked)
+
+
+@pytest.mark.prometheus
+def test_a_server_that_asks_who_we_are_by_certificate_is_told(tmp_path: Path) -> None:
+    with prom.prometheus(tmp_path, tls=True, mutual=True) as server:
+        own = str(server.certificate)
+        known = Connection(server.url, ca_file=own, cert_file=own, key_file=own)
+        with Prometheus("main", known, {}) as asked:
+            assert asked.instant("vector(7)", END).series
+        nobody = replace(known, cert_file=None, key_file=None)
+        with Prometheus("main", nobody, {}) as asked, pytest.raises(SourceError, match="agree to TLS") as told:
+            ask(asked)
+        assert "cert_file" in (told.value.help or "")
