@@ -25,19 +25,19 @@ demo: $(RUNTIME)  ## load the recorded runs of examples/nightbff into a store of
 	PHASEGATE_HOME=var/demo PHASEGATE_SLO=examples/nightbff/slo.yaml ./phasegate serve
 
 # What needs no other program runs on every core. schemathesis has no say there: its plugin and xdist do not get along.
-REAL := slow or browser or k6 or prometheus
-FAST := -p no:schemathesis --numprocesses auto --dist loadfile -m "not ($(REAL))"
+CORES := -p no:schemathesis --numprocesses auto --dist loadfile
+REAL := browser or k6 or prometheus or contract
 
 test: $(DEV)  ## every test, with the real k6, a real Prometheus and a real browser
 	scripts/ensure-chromium.sh
 	scripts/ensure-prometheus.sh
 	status=0; \
-	$(PY) -m pytest $(FAST) || status=1; \
+	$(PY) -m pytest $(CORES) -m "not ($(REAL))" || status=1; \
 	$(PY) -m pytest -m "$(REAL)" || status=1; \
 	exit $$status
 
 test-fast: $(DEV)  ## the tests that need neither browser, k6 nor Prometheus: a few minutes
-	$(PY) -m pytest $(FAST)
+	$(PY) -m pytest $(CORES) -m "not (slow or $(REAL))"
 
 check: $(DEV)  ## formatting, lint and types
 	$(PY) -m ruff format --check .

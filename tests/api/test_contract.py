@@ -18,7 +18,7 @@ from tests.ingesting import Quick
 if TYPE_CHECKING:
     from schemathesis import Case
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.contract]
 
 ROUTES = [
     f"{method} {path}"
